@@ -1,0 +1,1 @@
+"""What touches the outside: one folder per technology, none of which knows another."""

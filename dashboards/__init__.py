@@ -1,0 +1,1 @@
+"""How people see the line: the operator board, and dashboards as code."""
