@@ -130,7 +130,7 @@ class View(Protocol):
         ...
 
     def ledger(self) -> dict[str, Any]:
-        """received = stored + rejected + pending, with everything that explains it."""
+        """Received = stored + rejected + pending, with everything that explains it."""
         ...
 
     def dead_letters(self, limit: int) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
     t_first: int = 0
     t_last: int = 0
     value: float | None = None
-    detail: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    detail: dict[str, Any] = {}
 
 
 def event_id(*parts: str | int) -> str:
