@@ -1,0 +1,776 @@
+"""What the board's API says, shape by shape.
+
+``twin.ports.View`` returns plain data of exactly these shapes, the HTTP API hands it on unchanged,
+and the OpenAPI document is generated from the same models.
+
+Conventions: an instant is ISO 8601 UTC text (``2025-06-25T12:47:23.474000Z``); the columns ``t`` of
+curves are seconds since 1970 UTC as numbers; a sensor is ``station/key``; a value that is unknown
+is null, never 0 and never missing; NaN counts as null. Fields with a default may be left out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+__all__ = [
+    "SHAPES",
+    "Ack",
+    "Acked",
+    "ActResult",
+    "Alarm",
+    "AlarmState",
+    "Beat",
+    "Chart",
+    "Counts",
+    "Credentials",
+    "DeadLetter",
+    "Discovery",
+    "Engine",
+    "Event",
+    "Ewma",
+    "Finding",
+    "GateResult",
+    "Health",
+    "Hello",
+    "JournalState",
+    "Ledger",
+    "Limits",
+    "LineHead",
+    "Live",
+    "Measure",
+    "Messages",
+    "Overview",
+    "ParentLink",
+    "Problem",
+    "ProblemLine",
+    "Product",
+    "ProductHere",
+    "Reload",
+    "Sample",
+    "Sensor",
+    "Series",
+    "Session",
+    "SourceState",
+    "Station",
+    "Tile",
+    "check",
+]
+
+Instant = Annotated[
+    str, Field(description="ISO 8601, UTC", examples=["2025-06-25T12:47:23.474000Z"])
+]
+Number = float | None
+State = Literal["ok", "warn", "alarm", "stale", "nodata"]
+Quality = Literal["good", "uncertain", "bad"]
+Priority = Literal["P1", "P2", "P3", "P4"]
+AlarmState = Literal[
+    "OOSRV", "DSUPR", "SHLVD", "UNACK", "ACKED", "LUNACK", "LACKED", "RTNUN", "NORM"
+]
+
+
+class Shape(BaseModel):
+    """Base of all shapes: an unknown key is an error, so a misspelt one is found by a test."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# ---------------------------------------------------------------- overview
+
+
+class LineHead(Shape):
+    """Which line this is.
+
+    Attributes:
+        site: Site id.
+        name: Line id.
+        title: What people call it.
+        simulated: True shows a *simulated* badge on everything.
+        version: Hash of the line description in force.
+    """
+
+    site: str
+    name: str
+    title: str
+    simulated: bool
+    version: str
+
+
+class Engine(Shape):
+    """Whether the twin sees anything.
+
+    Attributes:
+        alive: The pipeline runs; False makes the board BLIND.
+        lag_s: Age of the oldest journal entry the engine has not processed, seconds; 0 when none.
+        last_seq: Last journal sequence number processed.
+        messages_per_s: Messages processed per second, over the last seconds.
+        since: Since when ``alive`` has its value, if known.
+        detail: Why it is not alive, in a sentence.
+    """
+
+    alive: bool
+    lag_s: float
+    last_seq: int
+    messages_per_s: float
+    since: Instant | None = None
+    detail: str = ""
+
+
+class ProductHere(Shape):
+    """The product that is at a station now. ``place``: metre on the web, or slot number."""
+
+    id: str
+    kind: str
+    place: Number = None
+
+
+class Limits(Shape):
+    """Lines drawn beside a value, in the sensor's unit.
+
+    Attributes:
+        target: Specification target.
+        lsl: Lower specification limit.
+        usl: Upper specification limit.
+        centre: Centre line of the chart.
+        lcl: Lower control limit.
+        ucl: Upper control limit.
+    """
+
+    target: Number = None
+    lsl: Number = None
+    usl: Number = None
+    centre: Number = None
+    lcl: Number = None
+    ucl: Number = None
+
+
+class Finding(Shape):
+    """Something a chart, a validity test or a model noticed.
+
+    Attributes:
+        id: Event id.
+        rule: Rule id, for example ``WE1``, ``ewma``, ``stuck``.
+        text: The rule in words (English); the board has its own words for rules it knows.
+        t_first: First sample of the pattern.
+        t_last: Last sample of the pattern.
+        open: The pattern still holds.
+        value: The value that opened it.
+        product: Product id.
+        place: Metre or slot.
+    """
+
+    id: str
+    rule: str
+    text: str
+    t_first: Instant
+    t_last: Instant
+    open: bool
+    value: Number = None
+    product: str | None = None
+    place: Number = None
+
+
+class Tile(Shape):
+    """One sensor at this moment.
+
+    Attributes:
+        sensor: ``station/key``.
+        title: What people call it.
+        value: Newest accepted value.
+        unit: UCUM code, ``1`` for a pure number.
+        quality: Quality of that value.
+        time: Its event time.
+        age_s: Seconds since it arrived, by the server's clock; null when nothing ever arrived.
+        state: ``stale`` = silent longer than allowed, ``nodata`` = nothing yet; both go before
+            ``alarm`` (an active alarm of this sensor) and ``warn`` (an open finding).
+        role: Role of the sensor.
+        limits: Lines beside the value; null when there are none.
+        spark: About the last 60 values, oldest first; left out with ``sparks=False``.
+        finding: The newest open finding.
+        alarm: Occurrence id of the most urgent active alarm of this sensor.
+    """
+
+    sensor: str
+    title: str
+    value: Number
+    unit: str
+    quality: Quality = "good"
+    time: Instant | None = None
+    age_s: Number = None
+    state: State
+    role: str = "characteristic"
+    limits: Limits | None = None
+    spark: list[Number] = []
+    finding: Finding | None = None
+    alarm: str | None = None
+
+
+class Station(Shape):
+    """A station with its sensors, in the order of the line description."""
+
+    id: str
+    title: str
+    area: str
+    product: ProductHere | None = None
+    tiles: list[Tile]
+
+
+class Counts(Shape):
+    """Alarms that need somebody, by priority (states UNACK, RTNUN, LUNACK count as ``unacked``)."""
+
+    P1: int = 0
+    P2: int = 0
+    P3: int = 0
+    P4: int = 0
+    unacked: int = 0
+    shelved: int = 0
+
+
+class Overview(Shape):
+    """The whole line at this moment. ``time`` is the server's wall clock."""
+
+    time: Instant
+    line: LineHead
+    engine: Engine
+    stations: list[Station]
+    alarms: Counts
+
+
+# ---------------------------------------------------------------- one sensor
+
+
+class Sensor(Shape):
+    """One sensor with its settings.
+
+    Attributes:
+        tile: Its present state.
+        station: Station id.
+        key: Key within the station.
+        topic: Where its data comes from (MQTT topic or Sparkplug metric).
+        role: How statistics treat it.
+        sampling: When the source sends.
+        period_s: Nominal time between samples.
+        max_silence_s: Longest silence before it is stale.
+        range: Physical range.
+        operating: Normal working range.
+        control: Row of the control plan.
+        chart: Chart settings as in the line description, if it has a chart.
+        samples: Samples accepted since the journal began.
+    """
+
+    tile: Tile
+    station: str
+    key: str
+    topic: str = ""
+    role: str = ""
+    sampling: str = ""
+    period_s: Number = None
+    max_silence_s: Number = None
+    range: tuple[float, float] | None = None
+    operating: tuple[float, float] | None = None
+    control: str = ""
+    chart: dict[str, Any] | None = None
+    samples: int | None = None
+
+
+class Series(Shape):
+    """History of a sensor; all columns have the same length.
+
+    Attributes:
+        sensor: ``station/key``.
+        unit: UCUM code.
+        start: First instant asked for (or available).
+        end: Last instant asked for (or available).
+        bin_s: Width of a bin, seconds; 0 when every sample is its own row.
+        t: Middle of each bin, seconds since 1970 UTC, ascending.
+        mean: Mean of the bin; null for an empty bin or a gap.
+        min: Smallest value of the bin.
+        max: Largest value of the bin.
+    """
+
+    sensor: str
+    unit: str
+    start: Instant | None = None
+    end: Instant | None = None
+    bin_s: float = 0.0
+    t: list[float]
+    mean: list[Number]
+    min: list[Number]
+    max: list[Number]
+
+
+class Ewma(Shape):
+    """The EWMA line of a chart: ``v``, ``lcl``, ``ucl`` are as long as the chart's ``t``."""
+
+    weight: float
+    width: float
+    v: list[Number]
+    lcl: list[Number]
+    ucl: list[Number]
+
+
+class Chart(Shape):
+    """A control chart: the last plotted points with frozen limits.
+
+    Attributes:
+        sensor: ``station/key``.
+        title: What people call it.
+        unit: UCUM code.
+        centre: Centre line; null when the sensor has no chart (the values are plotted all the same).
+        sigma: Standard deviation of a plotted point; ±1, 2, 3 sigma zones are drawn from it.
+        lcl: Lower control limit.
+        ucl: Upper control limit.
+        limits: Specification limits.
+        ewma: EWMA line, if the chart has one.
+        t: Seconds since 1970 UTC of each point.
+        v: Value of each point.
+        rules: For each point the ids of the rules that fired on it; empty list = none.
+        findings: Findings of this sensor, newest first.
+        state: State of the sensor.
+        baseline: Name and version of the approved baseline.
+        ruleset: Name and version of the rule set.
+        texts: Rule id to the rule in words, for the rules of this chart.
+    """
+
+    sensor: str
+    title: str
+    unit: str
+    centre: Number = None
+    sigma: Number = None
+    lcl: Number = None
+    ucl: Number = None
+    limits: Limits | None = None
+    ewma: Ewma | None = None
+    t: list[float]
+    v: list[Number]
+    rules: list[list[str]]
+    findings: list[Finding] = []
+    state: State
+    baseline: str = ""
+    ruleset: str = ""
+    texts: dict[str, str] = {}
+
+
+# ---------------------------------------------------------------- alarms
+
+
+class Acked(Shape):
+    """Who acknowledged, when, and what they said."""
+
+    by: str
+    at: Instant
+    comment: str = ""
+
+
+class Sample(Shape):
+    """One sample. ``seq``: journal sequence number, if known."""
+
+    time: Instant
+    value: Number
+    seq: int | None = None
+
+
+class Alarm(Shape):
+    """One occurrence of an alarm, with everything an operator needs to act.
+
+    Attributes:
+        occurrence: Id of this occurrence; acknowledging names it.
+        alarm: Id of the alarm in the line description.
+        title: One line an operator understands.
+        priority: P1 to P4.
+        alarm_class: ``quality``, ``safety``, ``equipment`` or ``system``.
+        state: ISA-18.2 state by name.
+        sensor: ``station/key``; empty for a system alarm.
+        sensor_title: What people call the sensor.
+        value: Value that raised it.
+        limit: Limit in force at onset.
+        unit: Unit of both.
+        onset: When the condition began (event time).
+        raised: When it was annunciated.
+        cleared: When the condition ended; null while it is active.
+        acked: Acknowledgement; null while there is none.
+        cause: Usual causes.
+        consequence: What happens when nobody acts.
+        action: What to do.
+        respond_s: Time to respond, seconds from ``raised``.
+        product: Product at the station at onset.
+        place: Metre or slot at onset.
+        rule: Rule id; empty for plain limits.
+        rule_text: The rule in words (English).
+        first_sample: First sample of the pattern.
+        count: Times this alarm occurred.
+        affected: Products affected so far, if known.
+        cost: Money lost so far, in the line's currency, if known.
+    """
+
+    occurrence: str
+    alarm: str
+    title: str
+    priority: Priority
+    alarm_class: str = "quality"
+    state: AlarmState
+    sensor: str = ""
+    sensor_title: str = ""
+    value: Number = None
+    limit: Number = None
+    unit: str = ""
+    onset: Instant
+    raised: Instant
+    cleared: Instant | None = None
+    acked: Acked | None = None
+    cause: str = ""
+    consequence: str = ""
+    action: str = ""
+    respond_s: Number = None
+    product: str | None = None
+    place: Number = None
+    rule: str = ""
+    rule_text: str = ""
+    first_sample: Sample | None = None
+    count: int = 1
+    affected: int | None = None
+    cost: Number = None
+
+
+class Ack(Shape):
+    """Body of an acknowledgement."""
+
+    comment: Annotated[str, Field(max_length=1000)] = ""
+
+
+class ActResult(Shape):
+    """Answer of ``View.act``; it comes after the action is on disk and applied.
+
+    ``View.act`` receives ``{"op": "ack", "occurrence", "comment", "actor", "role", "session",
+    "ip"}``, all text.
+
+    Attributes:
+        ok: It was done (acknowledging twice is fine and ``ok``).
+        code: Why not: ``unknown`` (404), ``changed`` (a newer occurrence exists, 409) or
+            ``refused`` (409).
+        message: The same in a sentence.
+        alarm: The alarm afterwards.
+    """
+
+    ok: bool
+    code: Literal["", "unknown", "changed", "refused"] = ""
+    message: str = ""
+    alarm: Alarm | None = None
+
+
+# ---------------------------------------------------------------- products, events
+
+
+class ParentLink(Shape):
+    """Where a product came from."""
+
+    id: str
+    kind: str = ""
+    place: Number = None
+
+
+class GateResult(Shape):
+    """Decision of a quality gate on a product."""
+
+    gate: str
+    title: str = ""
+    decision: Literal["pass", "hold", "fail", "open"]
+    time: Instant | None = None
+    missing: list[str] = []
+
+
+class Measure(Shape):
+    """A number the twin keeps per product, for example the moisture dose in ppm.h."""
+
+    name: str
+    title: str = ""
+    value: Number
+    unit: str = ""
+
+
+class Product(Shape):
+    """One product.
+
+    Attributes:
+        id: Product id.
+        kind: Kind, for example ``calendered_coil``.
+        station: Where it is, or was last.
+        started: First seen.
+        ended: Left the station; null while it is there.
+        length_m: Metres so far, for webs.
+        disposition: What may be done with it.
+        parents: Where it came from.
+        children: Number of products made from it.
+        gates: Gate decisions.
+        measures: Numbers kept for it.
+        alarms: Alarms that concern it.
+        findings: Findings that concern it.
+        cost: Cost so far, if known.
+    """
+
+    id: str
+    kind: str
+    station: str
+    started: Instant | None = None
+    ended: Instant | None = None
+    length_m: Number = None
+    disposition: Literal["OPEN", "OK", "HOLD", "REWORK", "SCRAP"] = "OPEN"
+    parents: list[ParentLink] = []
+    children: int = 0
+    gates: list[GateResult] = []
+    measures: list[Measure] = []
+    alarms: int = 0
+    findings: int = 0
+    cost: Number = None
+
+
+class Event(Shape):
+    """One engine event; fields as in ``twin.model.event.Event``, times as ISO text.
+
+    Attributes:
+        number: Its number, 1, 2, 3 … without holes; the SSE stream resumes by it.
+    """
+
+    number: int
+    id: str
+    type: str
+    rule: str = ""
+    ruleset: str = ""
+    sensor: str = ""
+    product: str | None = None
+    place: Number = None
+    t_first: Instant
+    t_last: Instant
+    value: Number = None
+    detail: dict[str, Any] = {}
+
+
+# ---------------------------------------------------------------- ledger
+
+
+class Messages(Shape):
+    """Journal entries taken in and worked through."""
+
+    received: int
+    processed: int
+
+
+class SourceState(Shape):
+    """One source. ``skew_s``: its clock minus ours, as far as its event times tell."""
+
+    source: str
+    messages: int
+    last: Instant | None = None
+    skew_s: Number = None
+    state: Literal["ok", "silent", "lost"] = "ok"
+    detail: str = ""
+
+
+class JournalState(Shape):
+    """The journal on disk. ``cursor``: last sequence number whose results are committed."""
+
+    segments: int
+    bytes: int
+    last_seq: int
+    cursor: int
+
+
+class Ledger(Shape):
+    """Nothing is lost without being counted: received = stored + rejected + pending, in samples.
+
+    Attributes:
+        received: Samples received.
+        stored: Samples accepted and stored.
+        rejected: Reason code to samples refused for it.
+        pending: Samples in the journal that are not processed yet.
+        balanced: Whether the equation holds.
+        messages: The same in messages.
+        findings: Findings so far.
+        alarms: Annunciations so far.
+        events_sha256: Hash of all events so far.
+        duplicates: Repeat deliveries recognised (part of ``rejected["DUPLICATE"]``).
+        sources: Sources.
+        journal: Journal.
+    """
+
+    received: int
+    stored: int
+    rejected: dict[str, int]
+    pending: int
+    balanced: bool
+    messages: Messages
+    findings: int = 0
+    alarms: int = 0
+    events_sha256: str | None = None
+    duplicates: int = 0
+    sources: list[SourceState] = []
+    journal: JournalState
+
+
+class DeadLetter(Shape):
+    """What was refused, grouped by topic and reason.
+
+    Attributes:
+        id: Stable id.
+        topic: Topic.
+        payload: Beginning of the payload, as text (undecodable bytes escaped).
+        reason: Code of ``twin.model.message.Reason``.
+        detail: What was wrong and how to mend it.
+        first: First time.
+        last: Last time.
+        count: How often.
+    """
+
+    id: str
+    topic: str
+    payload: str
+    reason: str
+    detail: str
+    first: Instant
+    last: Instant
+    count: int = 1
+
+
+class Discovery(Shape):
+    """A topic nobody described, with a proposed row. ``proposal`` is TOML text, ready to paste."""
+
+    topic: str
+    count: int
+    first: Instant
+    last: Instant
+    example: str
+    proposal: str
+
+
+class ProblemLine(Shape):
+    """One thing wrong in a file a person wrote (``twin.errors.Problem``)."""
+
+    file: str
+    line: int
+    key: str
+    value: str
+    message: str
+    allowed: str = ""
+    severity: str = "error"
+
+
+class Reload(Shape):
+    """Answer of ``View.reload``. With ``ok`` False nothing changed and ``problems`` says why."""
+
+    ok: bool
+    changed: bool
+    version: str
+    problems: list[ProblemLine] = []
+
+
+# ---------------------------------------------------------------- what the board itself says
+
+
+class Health(Shape):
+    """Answer of ``/healthz``: 200 when the engine is alive, else 503."""
+
+    status: Literal["ok", "blind"]
+    lag_s: float
+    last_seq: int
+
+
+class Credentials(Shape):
+    """Body of a login."""
+
+    user: Annotated[str, Field(min_length=1, max_length=128)]
+    password: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Session(Shape):
+    """Who is logged in and what they may do.
+
+    Attributes:
+        user: User name; null without login.
+        role: Role; null without login.
+        csrf: Token to send as ``X-CSRF-Token`` with unsafe methods.
+        rights: What this session may do, of ``view``, ``ack``, ``reload``.
+        login: Whether logging in is possible at all.
+        version: Version of linetwin.
+    """
+
+    user: str | None = None
+    role: str | None = None
+    csrf: str | None = None
+    rights: list[str] = []
+    login: bool
+    version: str
+
+
+class Hello(Shape):
+    """First event of a stream.
+
+    Attributes:
+        last_event: Number of the newest event.
+        complete: False when events between ``Last-Event-ID`` and now were too many to send (or
+            belong to another journal): load the lists again.
+    """
+
+    last_event: int
+    complete: bool
+
+
+class Live(Shape):
+    """What changed since the last ``live``: whole tiles without ``spark``, keyed by sensor."""
+
+    time: Instant
+    engine: Engine
+    alarms: Counts
+    tiles: list[Tile]
+    products: dict[str, ProductHere | None]
+
+
+class Beat(Shape):
+    """Sign of life, once a second, also when nothing changes."""
+
+    time: Instant
+    engine: Engine
+    alarms: Counts
+
+
+class Problem(Shape):
+    """Every error (RFC 9457): a title, the status, what was wrong. Never a trace."""
+
+    title: str
+    status: int
+    detail: str = ""
+    problems: list[ProblemLine] = []
+
+
+SHAPES: dict[str, Any] = {
+    "overview": Overview,
+    "sensor": Sensor,
+    "series": Series,
+    "chart": Chart,
+    "alarms": list[Alarm],
+    "products": list[Product],
+    "events": list[Event],
+    "ledger": Ledger,
+    "dead_letters": list[DeadLetter],
+    "discovery": list[Discovery],
+    "act": ActResult,
+    "reload": Reload,
+}
+"""Name of a ``View`` method to the shape it returns."""
+
+
+def check(method: str, data: object) -> None:
+    """Check what a ``View`` method returned; for tests of a view.
+
+    Args:
+        method: Name of the method, a key of :data:`SHAPES`.
+        data: What it returned.
+
+    Raises:
+        pydantic.ValidationError: The data has another shape; names every place.
+        TypeError: Something in it (a numpy number, for example) cannot be written as JSON.
+        KeyError: There is no such method.
+    """
+    msgspec.json.encode(data)
+    TypeAdapter(SHAPES[method]).validate_python(data, strict=False)
