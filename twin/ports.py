@@ -97,60 +97,82 @@ class Detector(Protocol):
 
 
 class View(Protocol):
-    """What the board shows and does. Every method returns plain JSON-able data."""
+    """What the board shows and does. Every method returns plain JSON-able data.
 
-    def overview(self) -> dict[str, Any]:
-        """The whole line at this moment."""
+    The exact shapes are the models of ``dashboards.board.shapes``, named with each method; its
+    ``check(method, data)`` tells whether data has the right one. All methods are called on the
+    event loop's thread and must return at once.
+    """
+
+    def overview(self, *, sparks: bool = True) -> dict[str, Any]:
+        """The whole line at this moment (``Overview``).
+
+        Called up to 5 times a second with ``sparks=False``, which leaves out ``spark``.
+        """
         ...
 
     def sensor(self, sensor: str) -> dict[str, Any] | None:
-        """One sensor with its settings, chart limits and state; None when unknown."""
+        """One sensor with its settings and state (``Sensor``); None when unknown."""
         ...
 
     def series(
         self, sensor: str, start_ns: int | None, end_ns: int | None, points: int
     ) -> dict[str, Any]:
-        """History of a sensor, down-sampled to at most ``points`` (min, mean, max per bin)."""
+        """History of a sensor, at most ``points`` bins of min, mean and max (``Series``).
+
+        An unknown sensor gives empty columns; None as ``start_ns`` or ``end_ns`` means all there is.
+        """
         ...
 
     def chart(self, sensor: str, points: int) -> dict[str, Any] | None:
-        """The last plotted points with centre, limits and marked rule violations."""
+        """The last plotted points with limits and rule violations (``Chart``); None when unknown."""
         ...
 
     def alarms(self, *, history: bool) -> list[dict[str, Any]]:
-        """Alarms that need somebody (or, with ``history``, the latest that did)."""
+        """Alarms that need somebody, or with ``history`` the latest that did (list of ``Alarm``).
+
+        Without ``history``: every occurrence whose state is not NORM, most urgent first (by
+        priority, then onset). With it: at most 500 occurrences, newest first, whatever their state.
+        """
         ...
 
     def products(self, limit: int) -> list[dict[str, Any]]:
-        """Products, newest first."""
+        """Products, newest first (list of ``Product``)."""
         ...
 
     def events(self, after: int, limit: int, sensor: str) -> list[dict[str, Any]]:
-        """Events with number > ``after``, oldest first; ``sensor`` empty means all."""
+        """Events with number > ``after``, oldest first (list of ``Event``).
+
+        ``sensor`` empty means all. At most ``limit``.
+        """
         ...
 
     def ledger(self) -> dict[str, Any]:
-        """Received = stored + rejected + pending, with everything that explains it."""
+        """Received = stored + rejected + pending, with what explains it (``Ledger``)."""
         ...
 
     def dead_letters(self, limit: int) -> list[dict[str, Any]]:
-        """What was refused, newest first, with reason and advice."""
+        """What was refused, newest first, with reason and advice (list of ``DeadLetter``)."""
         ...
 
     def discovery(self) -> list[dict[str, Any]]:
-        """Unknown topics with a proposed row of the line description."""
+        """Unknown topics with a proposed row of the line description (list of ``Discovery``)."""
         ...
 
     async def act(self, action: dict[str, Any]) -> dict[str, Any]:
-        """Carry out an operator action; returns after it is on disk and applied."""
+        """Carry out an operator action (``ActResult``); returns after it is on disk and applied.
+
+        Args:
+            action: ``{"op": "ack", "occurrence", "comment", "actor", "role", "session", "ip"}``.
+        """
         ...
 
     async def reload(self, actor: str) -> dict[str, Any]:
-        """Read the line description again; problems change nothing."""
+        """Read the line description again (``Reload``); problems change nothing."""
         ...
 
     def last_event(self) -> int:
-        """Number of the newest event."""
+        """Number of the newest event; 0 when there is none."""
         ...
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
