@@ -1,0 +1,322 @@
+"""Payload to raw rows: what a device said, taken at its word, in parallel lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from twin.errors import DecodeError
+from twin.model.batch import BAD, GOOD, UNCERTAIN
+from twin.model.message import Reason
+
+if TYPE_CHECKING:
+    from twin.ingest.route import PathStep, Route, Target
+
+__all__ = ["MAX_BYTES", "Rows", "read_nested", "read_single"]
+
+MAX_BYTES: Final = 262_144
+"""Largest payload that is looked into."""
+_MAX_SAMPLES = 500
+_MAX_NUMBER = 64
+
+Scalar = float | bool | str | None
+
+
+class _Sample(msgspec.Struct, forbid_unknown_fields=True):
+    """One sample as JSON; short and long key names mean the same."""
+
+    ts: int | float | str | None = None
+    value: Scalar | msgspec.UnsetType = msgspec.UNSET
+    v: Scalar | msgspec.UnsetType = msgspec.UNSET
+    unit: str | None = None
+    u: str | None = None
+    q: int | None = None
+    seq: int | None = None
+    src: str | None = None
+    pid: str | None = None
+    x: float | None = None
+
+
+_decode = msgspec.json.Decoder(_Sample | list[_Sample] | float | bool | None | str).decode
+_decode_any = msgspec.json.Decoder().decode
+_KEYS = "ts, value (or v), unit (or u), q, seq, src, pid, x"
+
+
+@dataclass(slots=True)
+class Rows:
+    """Raw samples of many messages, in order; parallel lists.
+
+    Attributes:
+        sensor: Dense sensor index.
+        time: Event time as sent (number, ISO text or None) before its unit is known.
+        value: Value in the declared unit.
+        quality: Quality code.
+        source_seq: The device's own sequence number, -1 when it sends none.
+        entry: Position of the message among the entries being decoded.
+        time_unit: Unit of times per row where it is not found by size; sparse.
+    """
+
+    sensor: list[int] = field(default_factory=list)
+    time: list[Any] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    quality: list[int] = field(default_factory=list)
+    source_seq: list[int] = field(default_factory=list)
+    entry: list[int] = field(default_factory=list)
+    time_unit: dict[int, str] = field(default_factory=dict)
+
+
+def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:
+    """Append the samples of a payload that speaks about one sensor.
+
+    Raises:
+        DecodeError: Nothing of the payload was appended.
+    """
+    if len(payload) > MAX_BYTES:
+        raise DecodeError(Reason.OVERSIZE, f"{len(payload)} bytes; at most {MAX_BYTES}")
+    try:
+        said = _decode(payload)
+    except msgspec.ValidationError as error:
+        raise DecodeError(*_explain(payload, str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        said = _plain_number(payload, str(error))
+    except RecursionError as error:
+        raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
+    if type(said) is _Sample:
+        _append(said, target, rows, entry)
+    elif type(said) is float:
+        _push(rows, target.index, None, said, GOOD, -1, entry)
+    elif type(said) is list:
+        if len(said) > _MAX_SAMPLES:
+            raise DecodeError(
+                Reason.OVERSIZE, f"{len(said)} samples in one message; at most {_MAX_SAMPLES}"
+            )
+        before = len(rows.sensor)
+        try:
+            for sample in said:
+                _append(sample, target, rows, entry)
+        except DecodeError:
+            _cut(rows, before)
+            raise
+    elif type(said) is bool:
+        _push(rows, target.index, None, float(said), GOOD, -1, entry)
+    else:
+        raise DecodeError(
+            Reason.SCHEMA, f'a bare {said!r} is no value; send a number or {{"value": number}}'
+        )
+
+
+def _append(sample: _Sample, target: Target, rows: Rows, entry: int) -> None:
+    value = sample.value
+    if value is msgspec.UNSET:
+        value = sample.v
+        if value is msgspec.UNSET:
+            raise DecodeError(Reason.SCHEMA, f'key "value" is missing; allowed keys: {_KEYS}')
+    quality = GOOD
+    if sample.q is not None:
+        quality = _quality(sample.q)
+    number = _number(value, quality)
+    unit = sample.unit or sample.u
+    if unit is not None and unit != target.unit:
+        number = _convert(number, unit, target)
+    seq = -1 if sample.seq is None else sample.seq
+    if seq < -1:
+        raise DecodeError(Reason.SCHEMA, f"seq {seq} is negative")
+    _push(rows, target.index, sample.ts, number, quality, seq, entry)
+
+
+def _push(
+    rows: Rows, sensor: int, time: Any, value: float, quality: int, seq: int, entry: int
+) -> None:
+    rows.sensor.append(sensor)
+    rows.time.append(time)
+    rows.value.append(value)
+    rows.quality.append(quality)
+    rows.source_seq.append(seq)
+    rows.entry.append(entry)
+
+
+def _cut(rows: Rows, length: int) -> None:
+    for column in (
+        rows.sensor,
+        rows.time,
+        rows.value,
+        rows.quality,
+        rows.source_seq,
+        rows.entry,
+    ):
+        del column[length:]
+
+
+def _quality(code: int) -> int:
+    if code in {GOOD, UNCERTAIN, BAD}:
+        return code
+    if 0 <= code <= 255:
+        return GOOD if code >= GOOD else UNCERTAIN if code >= UNCERTAIN else BAD
+    raise DecodeError(Reason.SCHEMA, f"q is {code}; allowed: 192 good, 64 uncertain, 0 bad")
+
+
+def _number(value: Any, quality: int) -> float:
+    if type(value) is float:
+        return value
+    if value is None:
+        if quality == BAD:
+            return float("nan")
+        raise DecodeError(Reason.SCHEMA, "value is null; that is allowed only with q = 0 (bad)")
+    if type(value) is bool or type(value) is int:
+        return float(value)
+    raise DecodeError(
+        Reason.SCHEMA, f"value is the text {_excerpt(value)}; send a number without quotes"
+    )
+
+
+def _convert(number: float, unit: str, target: Target) -> float:
+    factor = target.factor(unit)
+    if factor is None:
+        raise DecodeError(
+            Reason.UNIT,
+            f'unit "{unit}" does not convert to "{target.unit}", the unit of {target.id}'
+            " in the line description; mend the device or the unit of the sensor",
+        )
+    return number * factor[0] + factor[1]
+
+
+def _plain_number(payload: bytes, error: str) -> float:
+    """A number as text that is not quite JSON (``+1.5``, ``1.``, surrounded by blanks)."""
+    if not payload:
+        raise DecodeError(Reason.DECODE, "the payload is empty")
+    if len(payload) <= _MAX_NUMBER:
+        try:
+            number = float(payload)
+        except ValueError:
+            number = None
+        if number is not None:
+            if number - number != 0.0:
+                raise DecodeError(Reason.NONFINITE, f"{_excerpt(payload)} is no finite number")
+            return number
+        if b"," in payload and not payload.lstrip().startswith((b"{", b"[")):
+            raise DecodeError(
+                Reason.DECODE, f"{_excerpt(payload)}: write the number with a decimal point"
+            )
+    if b"NaN" in payload or b"Infinity" in payload:
+        raise DecodeError(
+            Reason.NONFINITE, 'NaN and Infinity are no JSON; send null with "q": 0 instead'
+        )
+    raise DecodeError(Reason.DECODE, f"neither JSON nor a number ({error}): {_excerpt(payload)}")
+
+
+def _explain(payload: bytes, error: str) -> tuple[str, str]:
+    if "unknown field" in error:
+        advice = "a foreign payload needs a [[mapping]] or a `path` in the line description"
+        return Reason.SCHEMA, f"{error}; allowed keys: {_KEYS}; {advice}"
+    if "out of range" in error:
+        return Reason.NONFINITE, f"{error}: {_excerpt(payload)}"
+    return Reason.SCHEMA, f"{error}: {_excerpt(payload)}"
+
+
+def _excerpt(text: bytes | str) -> str:
+    shown = repr(text[:80])
+    return shown + ("…" if len(text) > 80 else "")
+
+
+def read_nested(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
+    """Append the values a mapping names; places that are absent are no samples.
+
+    Raises:
+        DecodeError: The document cannot be read, or holds none of the mapped values.
+    """
+    if len(payload) > MAX_BYTES:
+        raise DecodeError(Reason.OVERSIZE, f"{len(payload)} bytes; at most {MAX_BYTES}")
+    try:
+        document = _decode_any(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(Reason.DECODE, f"no JSON ({error}): {_excerpt(payload)}") from error
+    except RecursionError as error:
+        raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
+    time = _look(document, route.time) if route.time else _usual_time(document)
+    said = _look(document, route.seq) if route.seq else _usual_seq(document)
+    seq = said if type(said) is int and said >= 0 else -1
+    quality = GOOD
+    if route.quality:
+        code = _look(document, route.quality)
+        if type(code) is int:
+            quality = _quality(code)
+        elif type(code) is bool:
+            quality = GOOD if code else BAD
+    before = len(rows.sensor)
+    try:
+        for target in route.targets:
+            _append_nested(document, target, rows, (time, quality, seq, entry))
+    except DecodeError:
+        _cut(rows, before)
+        raise
+    if len(rows.sensor) == before:
+        wanted = ", ".join(".".join(map(str, t.path)) for t in route.targets[:5])
+        raise DecodeError(
+            Reason.SCHEMA, f"none of the mapped values is there ({wanted}): {_excerpt(payload)}"
+        )
+    if route.time_unit != "auto":
+        for row in range(before, len(rows.sensor)):
+            rows.time_unit[row] = route.time_unit
+
+
+def _append_nested(
+    document: Any, target: Target, rows: Rows, common: tuple[Any, int, int, int]
+) -> None:
+    time, quality, seq, entry = common
+    value = _look(document, target.path)
+    if value is None:
+        return
+    if isinstance(value, dict):
+        unit = value.get("unit", value.get("u"))
+        value = value.get("value", value.get("v"))
+    else:
+        unit = target.sent_unit
+    number = _number(value, quality)
+    if isinstance(unit, str) and unit and unit != target.unit:
+        number = _convert(number, unit, target)
+    _push(rows, target.index, time, number, quality, seq, entry)
+
+
+def _look(document: Any, path: list[PathStep]) -> Any:
+    for step in path:
+        if isinstance(step, int):
+            if not isinstance(document, list) or step >= len(document):
+                return None
+            document = document[step]
+        elif isinstance(document, dict):
+            document = document.get(step)
+        else:
+            return None
+    return document
+
+
+def _usual_time(document: Any) -> Any:
+    if isinstance(document, dict):
+        for key in ("ts", "timestamp", "time"):
+            if key in document:
+                return document[key]
+    return None
+
+
+def _usual_seq(document: Any) -> Any:
+    return document.get("seq") if isinstance(document, dict) else None
+
+
+def iso_to_ns(text: str) -> int:
+    """Nanoseconds of an ISO 8601 time with a zone.
+
+    Raises:
+        ValueError: Not ISO 8601, or no zone.
+
+    Examples:
+        >>> iso_to_ns("2025-06-25T12:47:23.474Z")
+        1750855643474000000
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; append Z or an offset")
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400_000_000 + delta.seconds * 1_000_000 + delta.microseconds) * 1000

@@ -1,0 +1,394 @@
+"""The ingest stage: journal entries or rows of a recording in, checked batches out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from twin.errors import DecodeError
+from twin.ingest.check import Checker, RawColumns
+from twin.ingest.dead import DeadLetter, DeadLetters, excerpt
+from twin.ingest.discovery import Discovery
+from twin.ingest.payload import Rows, read_single
+from twin.ingest.route import Route, RouteKind, Router, Target
+from twin.ingest.times import to_ns
+from twin.model.batch import GOOD, Batch
+from twin.model.message import Flag, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from twin.model.index import LineIndex
+    from twin.model.message import Entries
+    from twin.model.table import Samples, Table
+
+__all__ = ["Decoded", "Ingest", "ProductMessage"]
+
+_RETAIN = int(Flag.RETAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductMessage:
+    """A product started, ended or moved; stands between the batches it separates."""
+
+    station: str
+    body: dict[str, Any]
+    recv_ns: int
+    seq: int
+    source: str
+    topic: str
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a run of entries held.
+
+    Attributes:
+        items: Batches and product messages in journal order.
+        letters: Dead letters to keep.
+    """
+
+    items: list[Batch | ProductMessage] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+class Ingest:
+    """Decode, check and route for one version of the line.
+
+    Attributes:
+        received: Samples seen; a message that cannot be decoded counts as one.
+        stored: Samples and product messages that went on.
+        dead: Counts per reason.
+        discovery: Topics nobody described.
+    """
+
+    VERSION = 1
+
+    def __init__(self, index: LineIndex) -> None:
+        self._index = index
+        self._router = Router(index)
+        self._checker = Checker(index)
+        self.dead = DeadLetters()
+        self.discovery = Discovery()
+        self.received = 0
+        self.stored = 0
+
+    # -- messages -----------------------------------------------------------------------------
+
+    def decode(self, entries: Entries) -> Decoded:
+        """Decode and check a run of MESSAGE entries."""
+        out = Decoded()
+        rows = Rows()
+        find = self._router.find
+        topics, payloads, flags = entries.topics, entries.payloads, entries.flags
+        for i, payload in enumerate(payloads):
+            route = find(topics[i])
+            try:
+                if route.kind is RouteKind.SINGLE and not flags[i] & _RETAIN:
+                    read_single(payload, route.targets[0], rows, i)
+                else:
+                    rows = self._other(route, entries, i, rows, out)
+            except DecodeError as error:
+                self._refuse(entries, i, error.reason, error.detail, out)
+        self._flush(entries, rows, out)
+        # Checks speak after decoding has ended: back to the order of arrival.
+        out.letters.sort(key=_by_seq)
+        return out
+
+    def _other(self, route: Route, entries: Entries, i: int, rows: Rows, out: Decoded) -> Rows:
+        if route.kind is RouteKind.PRODUCT:
+            message = _product(route, entries, i)
+            self._flush(entries, rows, out)
+            self.received += 1
+            self.stored += 1
+            out.items.append(message)
+            return Rows()
+        self.discovery.note(entries.topics[i], entries.payloads[i], entries.recv_ns[i])
+        raise DecodeError(
+            Reason.UNKNOWN_TAG,
+            "no sensor of the line description has this topic; the discovery list proposes a row",
+        )
+
+    def refuse_product(self, message: ProductMessage, error: DecodeError, out: Decoded) -> None:
+        """A product message turned out to be wrong when it was applied."""
+        self.stored -= 1
+        letter = self.dead.refuse(
+            DeadLetter(
+                message.seq,
+                message.source,
+                message.topic,
+                excerpt(message.payload),
+                error.reason,
+                error.detail,
+                message.recv_ns,
+            )
+        )
+        if letter is not None:
+            out.letters.append(letter)
+
+    def _refuse(
+        self, entries: Entries, i: int, reason: str, detail: str, out: Decoded, *, new: bool = True
+    ) -> None:
+        if new:
+            self.received += 1
+        letter = self.dead.refuse(
+            DeadLetter(
+                entries.first_seq + i,
+                entries.sources[i],
+                entries.topics[i],
+                excerpt(entries.payloads[i]),
+                reason,
+                detail,
+                entries.recv_ns[i],
+            )
+        )
+        if letter is not None:
+            out.letters.append(letter)
+
+    def _flush(self, entries: Entries, rows: Rows, out: Decoded) -> None:
+        if not rows.sensor:
+            return
+        entry = np.array(rows.entry, np.int64)
+        raw = RawColumns(
+            np.array(rows.sensor, np.int32),
+            to_ns(rows.time, rows.time_unit),
+            np.array(rows.value, np.float64),
+            np.array(rows.quality, np.uint8),
+            np.zeros(len(entry), np.uint8),
+            np.array(rows.source_seq, np.int64),
+            entry + entries.first_seq,
+            np.array(entries.recv_ns, np.int64)[entry],
+        )
+
+        def refuse(row: int, reason: str, detail: str) -> None:
+            self._refuse(entries, rows.entry[row], reason, detail, out, new=False)
+
+        self._check(raw, refuse, out)
+
+    def _check(
+        self, raw: RawColumns, refuse: Callable[[int, str, str], None], out: Decoded
+    ) -> None:
+        checked = self._checker.check(raw)
+        self.received += len(raw.sensor)
+        for row, reason, detail in checked.refused:
+            refuse(row, reason, detail)
+        if not checked.refused:
+            self.stored += len(raw.sensor)
+            out.items.append(
+                Batch.of(raw.sensor, raw.time_ns, raw.value, raw.quality, raw.marks, raw.seq)
+            )
+            return
+        keep = checked.keep
+        kept = int(np.count_nonzero(keep))
+        self.stored += kept
+        if kept:
+            out.items.append(
+                Batch.of(
+                    raw.sensor[keep],
+                    raw.time_ns[keep],
+                    raw.value[keep],
+                    raw.quality[keep],
+                    raw.marks[keep],
+                    raw.seq[keep],
+                )
+            )
+
+    # -- recordings ---------------------------------------------------------------------------
+
+    def table(self, table: Table, first_seq: int) -> Decoded:
+        """Check rows of a recording where several quantities stand side by side."""
+        out = Decoded()
+        sensors: list[int] = []
+        columns: list[NDArray[np.float64]] = []
+        for name, values in table.columns.items():
+            target = self._router.column(name)
+            factor = target.factor(table.units.get(name) or target.unit) if target else None
+            if target is None or factor is None:
+                self._refuse_column(table, name, target, out)
+                continue
+            sensors.append(target.index)
+            columns.append(values if factor == (1.0, 0.0) else values * factor[0] + factor[1])
+        if not columns:
+            return out
+        matrix = np.column_stack(columns)
+        there = ~np.isnan(matrix)
+        row, column = np.nonzero(there)
+        numbers = row + table.first_row
+        time_ns = table.time_ns[row]
+        self._check_rows(
+            table.source,
+            table.topic,
+            RawColumns(
+                np.array(sensors, np.int32)[column],
+                time_ns.copy(),
+                matrix[there],
+                np.full(len(row), GOOD, np.uint8),
+                np.zeros(len(row), np.uint8),
+                numbers.astype(np.int64),
+                row + first_seq,
+                np.maximum.accumulate(table.time_ns)[row],
+            ),
+            out,
+        )
+        return out
+
+    def samples(self, samples: Samples, first_seq: int) -> Decoded:
+        """Check rows of a recording of single samples."""
+        out = Decoded()
+        count = len(samples.sensors)
+        index = np.full(count, -1, np.int32)
+        scale, offset = np.ones(count), np.zeros(count)
+        for code, name in enumerate(samples.sensors):
+            row = self._index.by_id.get(name)
+            unit = samples.units[code] if samples.units else ""
+            target = Target(row.index, row.id, row.spec.unit) if row is not None else None
+            factor = target.factor(unit or target.unit) if target is not None else None
+            if target is None or factor is None:
+                rows = int(np.count_nonzero(samples.code == code))
+                self._refuse_rows(samples.source, name, rows, unit, target, out)
+                continue
+            index[code] = target.index
+            scale[code], offset[code] = factor
+        sensor = index[samples.code]
+        known = sensor >= 0
+        codes = samples.code[known]
+        value = samples.value[known]
+        if not ((scale == 1).all() and (offset == 0).all()):
+            value = value * scale[codes] + offset[codes]
+        number = np.arange(len(samples), dtype=np.int64)[known]
+        time_ns = samples.time_ns[known]
+        if len(time_ns):
+            self._check_rows(
+                samples.source,
+                "",
+                RawColumns(
+                    sensor[known],
+                    time_ns.copy(),
+                    value,
+                    samples.quality[known],
+                    np.zeros(len(codes), np.uint8),
+                    number + samples.first_row,
+                    number + first_seq,
+                    np.maximum.accumulate(time_ns),
+                ),
+                out,
+            )
+        return out
+
+    def _check_rows(self, source: str, topic: str, raw: RawColumns, out: Decoded) -> None:
+        def refuse(row: int, reason: str, detail: str) -> None:
+            name = self._index.sensors[int(raw.sensor[row])].id
+            text = msgspec.json.encode(
+                {"sensor": name, "ts": int(raw.time_ns[row]), "value": float(raw.value[row])}
+            )
+            self._keep(
+                DeadLetter(
+                    int(raw.seq[row]),
+                    source,
+                    topic or name,
+                    text,
+                    reason,
+                    detail,
+                    int(raw.recv_ns[row]),
+                ),
+                1,
+                out,
+            )
+
+        self._check(raw, refuse, out)
+
+    def _refuse_column(self, table: Table, name: str, target: Target | None, out: Decoded) -> None:
+        rows = int(np.count_nonzero(~np.isnan(table.columns[name])))
+        self._refuse_rows(table.source, name, rows, table.units.get(name, ""), target, out)
+
+    def _refuse_rows(
+        self, source: str, name: str, rows: int, unit: str, target: Target | None, out: Decoded
+    ) -> None:
+        if rows == 0:
+            return
+        self.received += rows
+        if target is None:
+            reason = Reason.UNKNOWN_TAG
+            detail = (
+                f"no sensor has the id, key or column {name!r}; add one to keep its {rows} rows"
+            )
+        else:
+            reason = Reason.UNIT
+            detail = f'unit "{unit}" of column {name} does not convert to "{target.unit}"'
+        letter = DeadLetter(0, source, name, b"", reason, detail, 0)
+        self._keep(letter, rows, out)
+
+    def _keep(self, letter: DeadLetter, samples: int, out: Decoded) -> None:
+        kept = self.dead.refuse(letter, samples)
+        if kept is not None:
+            out.letters.append(kept)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as msgpack-able values."""
+        return {
+            "version": self.VERSION,
+            "received": self.received,
+            "stored": self.stored,
+            "dead": self.dead.snapshot(),
+            "discovery": self.discovery.snapshot(),
+            "dedupe": self._checker.dedupe.snapshot(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a snapshot of the same line version."""
+        self.received = state["received"]
+        self.stored = state["stored"]
+        self.dead.restore(state["dead"])
+        self.discovery.restore(state["discovery"])
+        self._checker.dedupe.restore(state["dedupe"])
+
+    def follow(self, old: Ingest) -> None:
+        """Take over counts, lists and what stays known from the version before."""
+        self.received, self.stored = old.received, old.stored
+        self.dead, self.discovery = old.dead, old.discovery
+        known = {
+            topic
+            for topic in self.discovery.found
+            if self._router.find(topic).kind is not RouteKind.UNKNOWN
+        }
+        self.discovery.forget(known)
+        pairs = [
+            (row.index, self._index.by_id[row.id].index)
+            for row in old._index.sensors
+            if row.id in self._index.by_id
+        ]
+        if [a for a, _ in pairs] == [b for _, b in pairs] and len(self._index) == len(old._index):
+            self._checker.dedupe = old._checker.dedupe
+        else:
+            self._checker.dedupe.carry_over(old._checker.dedupe, pairs)
+
+
+def _by_seq(letter: DeadLetter) -> int:
+    return letter.seq
+
+
+def _product(route: Route, entries: Entries, i: int) -> ProductMessage:
+    payload = entries.payloads[i]
+    try:
+        body = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(Reason.DECODE, f"no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise DecodeError(Reason.SCHEMA, "a product message is one JSON object")
+    return ProductMessage(
+        route.station,
+        body,
+        entries.recv_ns[i],
+        entries.first_seq + i,
+        entries.sources[i],
+        entries.topics[i],
+        payload,
+    )
