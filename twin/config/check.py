@@ -1,0 +1,320 @@
+"""What must fit together: names that lead somewhere, limits in order, units of one kind."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from typing import TYPE_CHECKING
+
+from twin.config.build import PLACES
+from twin.config.connect import check_broker, check_listener, filter_problem, topic_problem
+from twin.config.expand import names_in
+from twin.model.line import Priority, Role
+from twin.units import check_unit, conversion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twin.config.build import Built
+    from twin.config.positions import Path
+    from twin.config.problems import Problems
+    from twin.model.index import SensorRow
+    from twin.model.line import Alarm, Line, Mapping, Sensor
+
+__all__ = ["RULE_SETS", "check", "matcher"]
+
+RULE_SETS = {
+    "shewhart": 370.40,
+    "western_electric": 91.75,
+    "western_electric_all": 84.18,
+    "nelson": 73.55,
+    "nelson_shift": 109.05,
+    "minitab_all": 88.1,
+    "aiag": 54.15,
+    "aiag_short": 80.45,
+    "westgard": 158.27,
+    "westgard_7t": 150.8,
+    "juran": 89.0,
+    "montgomery": 65.7,
+    "ihi": 115.1,
+}
+"""Name of a rule set to its ARL0: the mean number of points between two false signals.
+
+Independent normal data, known parameters. Exact Markov chains; sets with a trend or alternation
+rule are simulated, with a standard error of at most 0.2.
+"""
+
+_TOPIC_BAD = re.compile(r"[+#\0{}]")
+_SPARKPLUG = re.compile(r"[^/+#:{}]+(?:/[^/+#:{}]+){1,2}:[^{}]+")
+_JSON_PATH = re.compile(r"(?:\[\d+\])*[^.\[\]]*(?:\[\d+\])*(?:\.[^.\[\]]+(?:\[\d+\])*)*")
+_CHANNEL_UNITS = {
+    "voltage": "V",
+    "current": "A",
+    "temperature": "Cel",
+    "charge": "A.h",
+    "discharge": "A.h",
+    "capacity": "A.h",
+}
+
+
+def check(line: Line, built: Built, problems: Problems) -> None:
+    """Note everything that does not fit together."""
+    _head(line, problems)
+    _unique(line, built, problems)
+    _stations(line, built, problems)
+    for path in dict.fromkeys(built.origin):
+        _sensor(_table(line, path), path, problems)
+    _sources(built, problems)
+    _channels(built, problems)
+    for i, mapping in enumerate(line.mapping):
+        _mapping(mapping, built, ("mapping", i), problems)
+    for i, alarm in enumerate(line.alarm):
+        _alarm(alarm, built, ("alarm", i), problems)
+    for i, broker in enumerate(line.broker):
+        check_broker(broker, ("broker", i), problems)
+    check_listener(line.listener, problems)
+
+
+def matcher(pattern: str) -> re.Pattern[str]:
+    """Expression for ids that an alarm's ``sensor`` means; ``*`` is any run of characters.
+
+    Examples:
+        >>> bool(matcher("calender/*").fullmatch("calender/line_load"))
+        True
+    """
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
+
+
+def _table(line: Line, path: Path) -> Sensor:
+    return line.station[int(path[1])].sensor[int(path[3])]
+
+
+def _head(line: Line, problems: Problems) -> None:
+    head = line.line
+    unknown = sorted(names_in(head.topic) - set(PLACES))
+    if unknown or _TOPIC_BAD.search(re.sub(r"\{[a-z]+\}", "", head.topic)):
+        problems.add(
+            ("line", "topic"),
+            "is no pattern of a topic",
+            head.topic,
+            "levels without + and #, and " + " ".join(f"{{{name}}}" for name in PLACES),
+        )
+    if head.timezone != "UTC":
+        try:
+            zoneinfo.ZoneInfo(head.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            problems.add(
+                ("line", "timezone"), "is no time zone", head.timezone, "a name like Europe/Berlin"
+            )
+
+
+def _unique(line: Line, built: Built, problems: Problems) -> None:
+    tables: dict[str, list[tuple[Path, str]]] = {
+        "zone": [(("zone", i, "id"), zone.id) for i, zone in enumerate(line.zone)],
+        "station": [(("station", i, "id"), s.id) for i, s in enumerate(line.station)],
+        "alarm": [(("alarm", i, "id"), alarm.id) for i, alarm in enumerate(line.alarm)],
+        "gate": [(("gate", i, "id"), gate.id) for i, gate in enumerate(line.gate)],
+        "broker": [(("broker", i, "id"), broker.id) for i, broker in enumerate(line.broker)],
+        "device": [
+            (("listener", "device", i, "user"), d.user) for i, d in enumerate(line.listener.device)
+        ],
+        "channel": [
+            ((*path, "id"), f"{channel.station}/{channel.id}")
+            for path, channel in zip(built.channel_origin, built.channels, strict=True)
+        ],
+    }
+    for kind, entries in tables.items():
+        seen: set[str] = set()
+        for path, name in entries:
+            if name in seen:
+                problems.add(path, f"another {kind} has this name", name)
+            seen.add(name)
+
+
+def _stations(line: Line, built: Built, problems: Problems) -> None:
+    zones = [zone.id for zone in line.zone]
+    for i, station in enumerate(line.station):
+        if station.zone and station.zone not in zones:
+            problems.unknown(
+                ("station", i, "zone"),
+                "no such zone",
+                station.zone,
+                _names(zones, "none, there is no [[zone]]"),
+            )
+        if not station.encoder:
+            continue
+        path: Path = ("station", i, "encoder")
+        encoder = built.by_id.get(f"{station.id}/{station.encoder}")
+        if encoder is None:
+            keys = [row.spec.key for row in built.sensors if row.station.id == station.id]
+            problems.unknown(path, "no such sensor here", station.encoder, _names(keys))
+        elif encoder.spec.role is not Role.COUNTER:
+            problems.add(
+                path, "is not a counter", station.encoder, 'a sensor with role = "counter"'
+            )
+
+
+def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
+    for name in ("range", "operating"):
+        pair = getattr(sensor, name)
+        if pair and pair[0] >= pair[1]:
+            problems.add((*path, name), "ends before it begins", list(pair), "[lower, upper]")
+    inner, outer = sensor.operating, sensor.range
+    if inner and outer and not outer[0] <= inner[0] <= inner[1] <= outer[1]:
+        problems.add(
+            (*path, "operating"), "is not inside range", list(inner), f"within {list(outer)}"
+        )
+    lower = sensor.limits.lsl if sensor.limits else None
+    upper = sensor.limits.usl if sensor.limits else None
+    if lower is not None and upper is not None and lower > upper:
+        problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
+    chart = sensor.chart
+    if chart and chart.rules is not None and chart.rules not in RULE_SETS:
+        problems.add(
+            (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
+        )
+    if chart and chart.hampel_window is not None and chart.hampel_window % 2 == 0:
+        problems.add(
+            (*path, "chart", "hampel_window"), "is even", chart.hampel_window, "an odd number >= 5"
+        )
+    if chart and sensor.role in (Role.STATE, Role.COUNTER):
+        problems.add(
+            (*path, "chart"),
+            f"a {sensor.role} is not charted",
+            allowed="no chart, or another role",
+        )
+    if not _JSON_PATH.fullmatch(sensor.path):
+        problems.add(
+            (*path, "path"), "is no path into JSON", sensor.path, "for example data.load[0].value"
+        )
+
+
+def _sources(built: Built, problems: Problems) -> None:
+    """Where a value comes from is well-formed, and two sensors never share it."""
+    seen: dict[tuple[str, str], str] = {}
+    for path, row in zip(built.origin, built.sensors, strict=True):
+        spec = row.spec
+        if spec.sparkplug and spec.topic:
+            problems.add((*path, "topic"), "stands beside sparkplug", spec.topic, "one of the two")
+        if spec.sparkplug and not _SPARKPLUG.fullmatch(spec.sparkplug):
+            problems.add(
+                (*path, "sparkplug"),
+                "is no Sparkplug metric",
+                spec.sparkplug,
+                "group/node:metric or group/node/device:metric",
+            )
+        if spec.topic and (why := topic_problem(spec.topic)):
+            problems.add((*path, "topic"), why, spec.topic, "levels without +, # and braces")
+        place = (spec.sparkplug or spec.topic, spec.path)
+        other = seen.setdefault(place, row.id)
+        if other != row.id:
+            key = "sparkplug" if spec.sparkplug else "topic"
+            problems.add(
+                (*path, key),
+                f"{other} and {row.id} read the same place",
+                f"{place[0]} {place[1]}".strip(),
+                "another topic, or path for a place in the payload",
+            )
+
+
+def _channels(built: Built, problems: Problems) -> None:
+    for path, channel in zip(built.channel_origin, built.channels, strict=True):
+        keys = {name: getattr(channel, name) for name in (*_CHANNEL_UNITS, "step", "cycle")}
+        for name, value in keys.items():
+            for sensor in [value] if isinstance(value, str) else value:
+                if sensor:
+                    _channel_sensor(
+                        (*path, name), sensor, _CHANNEL_UNITS.get(name), built, problems
+                    )
+
+
+def _channel_sensor(
+    path: Path, sensor: str, unit: str | None, built: Built, problems: Problems
+) -> None:
+    row = built.by_id.get(sensor)
+    if row is None:
+        problems.unknown(path, "no such sensor", sensor, _names(built.by_id))
+    elif unit is not None:
+        _convertible(row.spec.unit, unit, path, f"the unit of {sensor}", problems)
+
+
+def _convertible(unit: str, wanted: str, path: Path, what: str, problems: Problems) -> None:
+    try:
+        conversion(unit, wanted)
+    except ValueError as error:
+        problems.add(path, f"{what}: {error}", unit, f"a unit that converts to {wanted}")
+
+
+def _mapping(mapping: Mapping, built: Built, path: Path, problems: Problems) -> None:
+    if why := filter_problem(mapping.topic):
+        problems.add((*path, "topic"), why, mapping.topic, "a topic filter")
+    plus = mapping.topic.split("/").count("+")
+    for sensor in mapping.values:
+        wild = [int(number) for number in re.findall(r"\{(\d+)\}", sensor)]
+        if any(not 1 <= number <= plus for number in wild):
+            problems.add(
+                (*path, "values", sensor), f"the topic has {plus} +, not more", sensor, "{1}, {2} …"
+            )
+        elif not _mapped(sensor, built):
+            problems.unknown(
+                (*path, "values", sensor), "no such sensor", sensor, _names(built.by_id)
+            )
+    for sensor, unit in mapping.units.items():
+        where: Path = (*path, "units", sensor)
+        if sensor not in mapping.values:
+            problems.add(where, "is not among values", sensor, _names(mapping.values))
+            continue
+        try:
+            check_unit(unit)
+        except ValueError as error:
+            problems.add(where, str(error), unit, "a UCUM code")
+            continue
+        for row in _mapped(sensor, built):
+            _convertible(unit, row.spec.unit, where, row.id, problems)
+
+
+def _mapped(pattern: str, built: Built) -> list[SensorRow]:
+    """Sensors a key of ``values`` may stand for."""
+    if "{" not in pattern:
+        return [built.by_id[pattern]] if pattern in built.by_id else []
+    parts = re.split(r"\{\d+\}", pattern)
+    expression = re.compile("[^/]+".join(map(re.escape, parts)))
+    return [row for name, row in built.by_id.items() if expression.fullmatch(name)]
+
+
+def _alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> None:
+    if alarm.priority in (Priority.P1, Priority.P2):
+        for name in ("cause", "consequence", "action"):
+            if not getattr(alarm, name).strip():
+                problems.add((*path, name), f"is missing, and a {alarm.priority} alarm needs one")
+    if alarm.limit is None and alarm.when in ("above", "below", "outside"):
+        problems.add(
+            (*path, "limit"), f'is missing, and when = "{alarm.when}" needs one', allowed="a number"
+        )
+    expression = matcher(alarm.sensor)
+    rows = [row for name, row in built.by_id.items() if expression.fullmatch(name)]
+    if not rows:
+        problems.unknown((*path, "sensor"), "no such sensor", alarm.sensor, _names(built.by_id))
+        return
+    without = [row.id for row in rows if not _can_alarm(alarm, row.spec)]
+    if len(without) == len(rows) or (without and alarm.when == "outside"):
+        need = "chart" if alarm.when == "chart" else "target in its limits"
+        problems.unknown(
+            (*path, "sensor"),
+            f"{without[0]} has no {need}",
+            alarm.sensor,
+            f"a sensor with a {need}",
+        )
+
+
+def _can_alarm(alarm: Alarm, spec: Sensor) -> bool:
+    if alarm.when == "chart":
+        return spec.chart is not None
+    if alarm.when == "outside":
+        return spec.limits is not None and spec.limits.target is not None
+    return True
+
+
+def _names(names: Iterable[str], none: str = "none are described") -> str:
+    some = list(names)
+    return ", ".join(some[:12]) + (f" … ({len(some)})" if len(some) > 12 else "") or none

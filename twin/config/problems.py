@@ -1,0 +1,60 @@
+"""All problems of one version of the line description, collected with their places."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from twin.config.positions import dotted
+from twin.errors import Problem
+
+if TYPE_CHECKING:
+    from twin.config.positions import Path, Positions
+
+__all__ = ["Problems", "found"]
+
+
+def found(value: Any) -> str:
+    """A value as it would stand in the file, shortened for a message."""
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Problems:
+    """Collects problems of the main file; rows of other files are added as they are.
+
+    Attributes:
+        found: Problems so far.
+        ignore: Tables that are not what the person meant: what follows from that is not reported.
+        complete: False when names had to be left out, so one that leads nowhere proves nothing.
+    """
+
+    def __init__(self, file: str, positions: Positions) -> None:
+        self.found: list[Problem] = []
+        self.ignore: set[Path] = set()
+        self.complete = True
+        self._said: set[Path] = set()
+        self._file = file
+        self._positions = positions
+
+    def add(self, path: Path, message: str, value: Any = None, allowed: str = "") -> None:
+        """Note what is wrong at a path of the main file; only the first problem of a key counts.
+
+        A row with ``each`` would otherwise say the same thing a thousand times.
+        """
+        if path in self._said or any(path[: len(table)] == table for table in self.ignore):
+            return
+        self._said.add(path)
+        line = self._positions.line(path)
+        self.found.append(Problem(self._file, line, dotted(path), found(value), message, allowed))
+
+    def unknown(self, path: Path, message: str, value: Any, allowed: str = "") -> None:
+        """Note a reference that leads nowhere; silent when its target may just have been left out."""
+        if self.complete:
+            self.add(path, message, value, allowed)
+
+    def in_order(self) -> list[Problem]:
+        """The problems by file and line."""
+        return sorted(self.found, key=lambda problem: (problem.file, problem.line, problem.key))

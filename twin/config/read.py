@@ -1,0 +1,108 @@
+"""Reading a line description: files or texts in, one index or every problem out."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from twin.config import control_plan
+from twin.config.build import build
+from twin.config.check import check
+from twin.config.shape import shape
+from twin.errors import ConfigError, Problem
+from twin.model.index import LineIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["load", "parse"]
+
+
+def load(path: Path) -> LineIndex:
+    """Read a line description and the control plan it names.
+
+    Args:
+        path: The TOML file; the control plan's name is relative to it.
+
+    Raises:
+        ConfigError: Something is wrong; carries every problem with its file and line.
+    """
+
+    def text_of(name: str) -> str:
+        return _text((path.parent / name).read_bytes())
+
+    return _read(path.name, text_of)
+
+
+def parse(files: Mapping[str, str], main: str = "line.toml") -> LineIndex:
+    """The same from texts, as ``LineIndex.files`` holds them.
+
+    Args:
+        files: File name to text.
+        main: Name of the TOML file. When it is not there and just one file ends in ``.toml``,
+            that one is meant.
+
+    Raises:
+        ConfigError: Something is wrong; carries every problem with its file and line.
+    """
+    if main not in files:
+        others = [name for name in files if name.endswith(".toml")]
+        main = others[0] if len(others) == 1 else main
+
+    def text_of(name: str) -> str:
+        if name not in files:
+            raise FileNotFoundError(name)
+        return files[name]
+
+    return _read(main, text_of)
+
+
+def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
+    files = {main: _open(main, text_of, "file")}
+    line, problems = shape(files[main], main)
+    plan = control_plan.ControlPlan()
+    if line.line.control_plan:
+        name = line.line.control_plan
+        try:
+            files[name] = _open(name, text_of, "file")
+        except ConfigError as error:
+            why = error.problems[0]
+            problems.add(("line", "control_plan"), why.message, name, why.allowed)
+            problems.complete = False
+        else:
+            plan = control_plan.read(files[name], name)
+            problems.complete = problems.complete and not plan.problems
+    built = build(line, plan.rows, problems)
+    check(line, built, problems)
+    wrong = problems.in_order() + plan.problems
+    if wrong:
+        raise ConfigError(wrong)
+    version = _version(files)
+    return LineIndex(line, version, built.sensors, built.by_id, built.channels, plan.rows, files)
+
+
+def _text(data: bytes) -> str:
+    # Spreadsheets put a byte-order mark in front of UTF-8.
+    return data.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _open(name: str, text_of: Callable[[str], str], key: str) -> str:
+    try:
+        return text_of(name)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{error.object[error.start]:02x}"
+        problem = Problem(name, line, key, found, "is not UTF-8", "save it as UTF-8")
+    except OSError as error:
+        problem = Problem(name, 0, key, "", f"cannot be read: {error.strerror or 'no such file'}")
+    raise ConfigError([problem])
+
+
+def _version(files: Mapping[str, str]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for name, text in sorted(files.items()):
+        for part in (name, text):
+            data = part.encode()
+            digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
