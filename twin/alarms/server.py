@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Alarm
 
-__all__ = ["Alarms"]
+__all__ = ["Alarms", "title_of"]
 
 _DEFAULT_RULES = frozenset({"rule1", "ewma", "cusum"})
 """Chart rules that call for a response unless an alarm names others; run rules are prompts."""
@@ -109,12 +109,13 @@ class Alarms:
                     place=None if np.isnan(place) else place,
                 )
                 occurrence.limit = _crossed(instance, float(batch.value[row]))
-                events.append(self._tell("alarm", instance, occurrence, time_ns))
+                events.append(self._tell("alarm", instance, occurrence, time_ns, row=row))
             else:
-                events.extend(self._clear(instance, time_ns))
+                events.extend(self._clear(instance, time_ns, row=row))
         for finding in findings:
             for instance in self._charts.get(finding.sensor, ()):
                 events.extend(self._chart(instance, finding))
+        events.sort(key=_by_row)
         return events
 
     def stale(self, sensor: str, since_ns: int, now_ns: int, *, silent: bool) -> list[Event]:
@@ -150,12 +151,12 @@ class Alarms:
             )
             occurrence.rule = finding.rule
             occurrence.rule_text = str(finding.detail.get("meaning", ""))
-            return [self._tell("alarm", instance, occurrence, finding.t_last)]
+            return [self._tell("alarm", instance, occurrence, finding.t_last, row=finding.row)]
         opened = finding.detail.get("opened")
         if finding.type == "finding_closed" and opened in instance.findings:
             instance.findings.remove(str(opened))
             if not instance.findings:
-                return self._clear(instance, finding.t_last)
+                return self._clear(instance, finding.t_last, row=finding.row)
         return []
 
     def _raise(
@@ -199,14 +200,14 @@ class Alarms:
         self.changed[occurrence.id] = occurrence
         return occurrence
 
-    def _clear(self, instance: _Instance, time_ns: int) -> list[Event]:
+    def _clear(self, instance: _Instance, time_ns: int, *, row: int = 0) -> list[Event]:
         occurrence = instance.current
         if occurrence is None or not occurrence.active:
             return []
         occurrence.clear(time_ns)
         self._settle(instance)
         kind = "system_alarm_cleared" if instance.spec.when == "stale" else "alarm_cleared"
-        return [self._tell(kind, instance, occurrence, time_ns)]
+        return [self._tell(kind, instance, occurrence, time_ns, row=row)]
 
     def _settle(self, instance: _Instance) -> None:
         """Write the occurrence; let go of it when it is over."""
@@ -285,6 +286,7 @@ class Alarms:
         *,
         actor: str = "",
         reason: str = "",
+        row: int = 0,
     ) -> Event:
         detail: dict[str, Any] = {
             "alarm": occurrence.alarm,
@@ -312,6 +314,7 @@ class Alarms:
             t_last=time_ns,
             value=occurrence.value,
             detail=detail,
+            row=row,
         )
 
     def open(self) -> list[tuple[Alarm, SensorRow, Occurrence]]:
@@ -380,6 +383,10 @@ _DONE = {
     "unshelve": "alarm_unshelved",
     "reset": "alarm_reset",
 }
+
+
+def _by_row(event: Event) -> int:
+    return event.row
 
 
 def title_of(spec: Alarm, row: SensorRow) -> str:

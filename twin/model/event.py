@@ -8,7 +8,22 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Event", "event_id", "iso", "line_of"]
+__all__ = ["SYSTEM_TYPES", "Event", "event_id", "iso", "line_of"]
+
+SYSTEM_TYPES = frozenset(
+    {
+        "source",
+        "config",
+        "clock",
+        "gap",
+        "stale",
+        "fresh",
+        "system_alarm",
+        "system_alarm_cleared",
+    }
+)
+"""Events about how the data travelled. They are kept and shown, but are no part of
+``events.jsonl`` and its hash: those are about the line."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,8 +31,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Event(msgspec.Struct, kw_only=True, frozen=True):
     """One line of ``events.jsonl``.
 
-    An event holds nothing that depends on when or how the data travelled (no receive time, no
-    journal number), so the same data gives the same bytes over every path.
+    Unless its type is one of ``SYSTEM_TYPES`` an event holds nothing that depends on when or how
+    the data travelled (no receive time, no journal number), so the same data gives the same bytes
+    over every path.
 
     Attributes:
         id: 32 hex digits from :func:`event_id`.
@@ -33,6 +49,8 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
         t_last: Last event time of the pattern (the sample that opened it), ns.
         value: The value that opened it, in the sensor's unit.
         detail: Further facts by name; keys are sorted on output.
+        row: Row of the batch that made it speak. Never written: it only puts the events of all
+            stages into the order of the samples, whatever the batch boundaries.
     """
 
     id: str
@@ -46,6 +64,7 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
     t_last: int = 0
     value: float | None = None
     detail: dict[str, Any] = {}
+    row: int = 0
 
 
 def event_id(*parts: str | int) -> str:
