@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from twin.config.problems import Problems
     from twin.model.line import Channel, Limits, Line, Sensor, Station
 
-__all__ = ["PLACES", "Built", "build"]
+__all__ = ["PLACES", "Built", "build", "product_topic"]
 
 PLACES = ("site", "area", "line", "station", "key")
 """Names every topic may hold, beside those of ``each``."""
@@ -53,8 +53,7 @@ def build(line: Line, control: Mapping[str, dict[str, str]], problems: Problems)
     for i, station in enumerate(line.station):
         for j, sensor in enumerate(station.sensor):
             path: Path = ("station", i, "sensor", j)
-            names = {"site": line.line.site, "area": station.area, "line": line.line.name}
-            names["station"] = station.id
+            names = _places(line, station)
             if not _unit_is_known(sensor, path, problems):
                 problems.complete = False  # the row is left out
                 continue
@@ -70,6 +69,16 @@ def build(line: Line, control: Mapping[str, dict[str, str]], problems: Problems)
             built.channels.append(_channel(channel, each))
             built.channel_origin.append(("channel", i))
     return built
+
+
+def product_topic(line: Line, station: Station) -> str:
+    """Topic under which a station says which product it works on."""
+    return fill(line.line.topic, {**_places(line, station), "key": "product"})
+
+
+def _places(line: Line, station: Station) -> dict[str, str]:
+    head = line.line
+    return {"site": head.site, "area": station.area, "line": head.name, "station": station.id}
 
 
 def _with(spec: Sensor, **update: Any) -> Sensor:

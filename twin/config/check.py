@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from typing import TYPE_CHECKING
 
-from twin.config.build import PLACES
+from twin.config.build import PLACES, product_topic
 from twin.config.connect import check_broker, check_listener, filter_problem, topic_problem
 from twin.config.expand import names_in
 from twin.model.line import Priority, Role
@@ -64,7 +64,7 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     _stations(line, built, problems)
     for path in dict.fromkeys(built.origin):
         _sensor(_table(line, path), path, problems)
-    _sources(built, problems)
+    _sources(line, built, problems)
     _channels(built, problems)
     for i, mapping in enumerate(line.mapping):
         _mapping(mapping, built, ("mapping", i), problems)
@@ -189,31 +189,39 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
         )
 
 
-def _sources(built: Built, problems: Problems) -> None:
+def _sources(line: Line, built: Built, problems: Problems) -> None:
     """Where a value comes from is well-formed, and two sensors never share it."""
     seen: dict[tuple[str, str], str] = {}
+    whole = {row.spec.topic for row in built.sensors if not row.spec.path}
     for path, row in zip(built.origin, built.sensors, strict=True):
         spec = row.spec
+        where: Path = (*path, "sparkplug" if spec.sparkplug else "topic")
         if spec.sparkplug and spec.topic:
             problems.add((*path, "topic"), "stands beside sparkplug", spec.topic, "one of the two")
         if spec.sparkplug and not _SPARKPLUG.fullmatch(spec.sparkplug):
-            problems.add(
-                (*path, "sparkplug"),
-                "is no Sparkplug metric",
-                spec.sparkplug,
-                "group/node:metric or group/node/device:metric",
-            )
+            allowed = "group/node:metric or group/node/device:metric"
+            problems.add(where, "is no Sparkplug metric", spec.sparkplug, allowed)
         if spec.topic and (why := topic_problem(spec.topic)):
-            problems.add((*path, "topic"), why, spec.topic, "levels without +, # and braces")
+            problems.add(where, why, spec.topic, "levels without +, # and braces")
+        if spec.topic == product_topic(line, row.station):
+            problems.add(
+                where, "is where the station's products are announced", spec.topic, "another key"
+            )
         place = (spec.sparkplug or spec.topic, spec.path)
         other = seen.setdefault(place, row.id)
         if other != row.id:
-            key = "sparkplug" if spec.sparkplug else "topic"
             problems.add(
-                (*path, key),
+                where,
                 f"{other} and {row.id} read the same place",
-                f"{place[0]} {place[1]}".strip(),
+                " ".join(place).strip(),
                 "another topic, or path for a place in the payload",
+            )
+        elif spec.path and spec.topic in whole:
+            problems.add(
+                (*path, "path"),
+                "another sensor takes the whole payload of this topic",
+                spec.path,
+                "a path for every sensor of the topic, or for none",
             )
 
 

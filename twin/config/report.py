@@ -1,0 +1,217 @@
+"""What a line description means in numbers, and what a person should look at again."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from twin.config.check import RULE_SETS, matcher
+from twin.model.line import Role, Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from twin.model.index import LineIndex, SensorRow
+    from twin.model.line import Chart
+
+__all__ = ["FALSE_ALARMS_PER_DAY", "check_text", "report"]
+
+FALSE_ALARMS_PER_DAY = 15.0
+"""More expected false findings per day than this are flagged: about five per operator and shift."""
+
+_DAY_S = 86_400.0
+_ARL0 = (370.4, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0)
+_EWMA_L = {
+    0.1: (2.7015, 2.8143, 3.0586, 3.5568, 3.7491, 4.1586, 4.3222),
+    0.2: (2.8593, 2.9622, 3.1866, 3.6521, 3.8344, 4.2261, 4.3838),
+}
+"""Limit in sigma for each entry of ``_ARL0``, by lambda (integral equation, two-sided)."""
+_CUSUM_H = {0.5: (4.7749, 5.0707, 5.7574, 7.3608, 8.0530, 9.6617, 10.3547)}
+"""Decision limit for each entry of ``_ARL0``, by k (integral equation, two-sided)."""
+
+
+def report(index: LineIndex) -> dict[str, Any]:
+    """Numbers and warnings about a valid line description, JSON-able.
+
+    Returns:
+        ``line``, ``version``, counts (``stations``, ``sensors``, ``charts``, ``alarms``,
+        ``channels``, ``gates``, ``control_rows``), ``sources`` as text, ``detectors`` (one entry
+        per rule or statistic and period: charts, ``arl0`` in points and ``arl0_h`` in hours,
+        expected false alarms per day; None where the table or the period is silent),
+        ``false_alarms_per_day`` as their sum, and ``warnings`` as sentences.
+    """
+    line = index.line
+    detectors = _detectors(index)
+    total = sum(entry["false_alarms_per_day"] or 0.0 for entry in detectors)
+    return {
+        "line": f"{line.line.site}/{line.line.name}",
+        "version": index.version,
+        "stations": len(line.station),
+        "sensors": len(index),
+        "charts": sum(row.spec.chart is not None for row in index.sensors),
+        "alarms": len(line.alarm),
+        "channels": len(index.channels),
+        "gates": len(line.gate),
+        "control_rows": len(index.control),
+        "sources": _sources(index),
+        "detectors": detectors,
+        "false_alarms_per_day": total,
+        "warnings": list(_warnings(index, total)),
+    }
+
+
+def check_text(index: LineIndex) -> str:
+    """The report as a page for a terminal."""
+    facts = report(index)
+    counts = ("stations", "sensors", "charts", "alarms", "channels", "gates")
+    rows = [
+        f"{facts['line']}, version {facts['version']}",
+        ", ".join(f"{facts[name]} {name}" for name in counts),
+        f"control plan: {facts['control_rows']} rows",
+        "sources: " + (", ".join(facts["sources"]) or "none"),
+    ]
+    if facts["detectors"]:
+        rows += ["", "charts  detector                   ARL0 points     hours  false alarms/day"]
+    for entry in facts["detectors"]:
+        rows.append(
+            f"{entry['charts']:6}  {entry['detector']:25}  {_shown(entry['arl0'])}"
+            f" {_shown(entry['arl0_h'])}  {_shown(entry['false_alarms_per_day'], 16)}"
+        )
+    if facts["warnings"]:
+        rows += ["", *(f"warning: {warning}" for warning in facts["warnings"])]
+    return "\n".join(rows)
+
+
+def _shown(number: float | None, width: int = 9) -> str:
+    return f"{'unknown' if number is None else f'{number:.4g}':>{width}}"
+
+
+def _sources(index: LineIndex) -> list[str]:
+    line = index.line
+    listener = line.listener
+    heard = [f"listener {listener.host}:{listener.port}"] if listener.enabled else []
+    return heard + [f"broker {b.id} at {b.host}:{b.port}" for b in line.broker]
+
+
+def _detectors(index: LineIndex) -> list[dict[str, Any]]:
+    counted: Counter[tuple[str, float | None, float | None]] = Counter()
+    for row in index.sensors:
+        if row.spec.chart:
+            for name, arl0 in _judges(row.spec.chart):
+                counted[name, arl0, row.spec.period_s] += 1
+    return [
+        {
+            "detector": name,
+            "charts": charts,
+            "period_s": period,
+            "arl0": arl0,
+            "arl0_h": arl0 * period / 3600 if arl0 and period else None,
+            "false_alarms_per_day": charts * _DAY_S / period / arl0 if arl0 and period else None,
+        }
+        for (name, arl0, period), charts in counted.items()
+    ]
+
+
+def _judges(chart: Chart) -> Iterator[tuple[str, float | None]]:
+    """Rules and statistics of a chart with their ARL0."""
+    if chart.rules is not None:
+        yield chart.rules, RULE_SETS[chart.rules]
+    if chart.ewma_lambda is not None:
+        limits = _EWMA_L.get(chart.ewma_lambda)
+        yield f"ewma({chart.ewma_lambda:g}; {chart.ewma_l:g})", _arl0(limits, chart.ewma_l)
+    if chart.cusum_k is not None:
+        limits = _CUSUM_H.get(chart.cusum_k)
+        yield f"cusum({chart.cusum_k:g}; {chart.cusum_h:g})", _arl0(limits, chart.cusum_h)
+
+
+def _arl0(limits: tuple[float, ...] | None, limit: float) -> float | None:
+    """ARL0 of a limit, linear in its logarithm between two designs; None outside the table."""
+    if limits is None or not limits[0] <= limit <= limits[-1]:
+        return None
+    upper = max(1, sum(known < limit for known in limits))
+    part = (limit - limits[upper - 1]) / (limits[upper] - limits[upper - 1])
+    low, high = math.log(_ARL0[upper - 1]), math.log(_ARL0[upper])
+    return math.exp(low + part * (high - low))
+
+
+def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
+    rows = index.sensors
+    yield from _about(
+        (
+            row
+            for row in rows
+            if row.spec.role is Role.CHARACTERISTIC and not row.spec.chart and not row.spec.limits
+        ),
+        "a characteristic without chart or limits: nobody watches it",
+    )
+    yield from _about(
+        (r for r in rows if r.spec.sampling is Sampling.PERIODIC and r.spec.period_s is None),
+        "no period_s: silence and gaps cannot be told from normal",
+    )
+    yield from _about(
+        (row for row in rows if row.spec.chart and _outside(row, row.spec.chart.centre)),
+        "the chart's centre is outside range",
+    )
+    yield from _plan_warnings(index)
+    yield from _alarm_warnings(index)
+    yield from _gate_warnings(index)
+    if false_alarms > FALSE_ALARMS_PER_DAY:
+        yield (
+            f"{false_alarms:.4g} false findings per day are expected on a line in control, more "
+            f"than {FALSE_ALARMS_PER_DAY:g}: use fewer rules, fewer points or a longer ARL0"
+        )
+
+
+def _about(rows: Iterable[SensorRow], message: str) -> Iterator[str]:
+    ids = [row.id for row in rows]
+    if ids:
+        more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
+        yield f"{', '.join(ids[:3])}{more}: {message}"
+
+
+def _outside(row: SensorRow, value: float) -> bool:
+    return row.spec.range is not None and not row.spec.range[0] <= value <= row.spec.range[1]
+
+
+def _plan_warnings(index: LineIndex) -> Iterator[str]:
+    used = {row.spec.control for row in index.sensors}
+    alone = []
+    for name, row in index.control.items():
+        sensor = f"{row['station']}/{row['metric']}"
+        if name in used:
+            continue
+        if sensor in index.by_id:
+            yield f'control plan row {name} is about {sensor}, which does not say control = "{name}"'
+        else:
+            alone.append(name)
+    if alone:
+        yield f"control plan rows without a sensor: {', '.join(alone)}"
+
+
+def _alarm_warnings(index: LineIndex) -> Iterator[str]:
+    for alarm in index.line.alarm:
+        if alarm.limit is None or alarm.when not in ("above", "below"):
+            continue
+        expression = matcher(alarm.sensor)
+        yield from _about(
+            (
+                row
+                for row in index.sensors
+                if expression.fullmatch(row.id) and _outside(row, alarm.limit)
+            ),
+            f"alarm {alarm.id} never comes or never goes, its limit is outside range",
+        )
+
+
+def _gate_warnings(index: LineIndex) -> Iterator[str]:
+    metrics = {row["metric"] for row in index.control.values()}
+    known = metrics | index.by_id.keys() | index.control.keys()
+    known |= {row.spec.key for row in index.sensors}
+    for gate in index.line.gate:
+        unknown = [need for need in gate.needs if need not in known]
+        if unknown:
+            yield (
+                f"gate {gate.id} needs {', '.join(unknown)}, which no sensor and no row of the "
+                "control plan gives: products stay on HOLD unless it is measured otherwise"
+            )
