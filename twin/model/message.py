@@ -73,7 +73,10 @@ class Block:
         payloads: Payload of each message, as received.
         recv_ns: Receive wall time of each message, ns since 1970 UTC.
         flags: :class:`Flag` bits of each message.
-        qos2: For QoS 2 messages of the listener: packet ids that must be stored with them.
+        qos2: Empty when no message is QoS 2 from a device, the usual case. Otherwise parallel to the
+            other lists: the packet id of a QoS 2 message, 0 for any other. The journal stores an
+            id in the transaction of its message and gives it back from ``Intake.qos2_ids`` until
+            ``Intake.release_qos2``.
     """
 
     source: str
