@@ -231,8 +231,10 @@ class Alarms:
         )
         if instance is None or instance.current is None:
             if any(i.current and wanted in i.current.earlier for i in self._instances.values()):
-                raise Refusal("the alarm came again meanwhile; look at the newer occurrence")
-            raise Refusal("this occurrence is over or was never there")
+                raise Refusal(
+                    "the alarm came again meanwhile; look at the newer occurrence", "changed"
+                )
+            raise Refusal("this occurrence is over or was never there", "unknown")
         occurrence = instance.current
         actor = str(action.get("actor", ""))
         kind = str(action.get("op", ""))

@@ -31,7 +31,15 @@ class State(StrEnum):
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer to a person, not a fault
-    """An action that is not possible now, in a sentence for the person who asked."""
+    """An action that is not possible now, in a sentence for the person who asked.
+
+    Attributes:
+        code: ``unknown``, ``changed`` or ``refused``.
+    """
+
+    def __init__(self, sentence: str, code: str = "refused") -> None:
+        self.code = code
+        super().__init__(sentence)
 
 
 class Occurrence(msgspec.Struct, kw_only=True):

@@ -1,0 +1,248 @@
+"""The engine: moves the pipeline over the journal, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twin.config import parse
+from twin.engine.pipeline import Output, Pipeline
+from twin.engine.store import Commit, Snapshot, StateStore
+from twin.errors import StateError, TwinError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twin.history import History
+    from twin.journal import Journal
+    from twin.model.event import Event
+    from twin.model.index import LineIndex
+
+__all__ = ["Engine", "EngineSettings", "Told", "resume"]
+
+log = logging.getLogger("linetwin.engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How the engine works through the journal.
+
+    Attributes:
+        batch: Entries taken at once.
+        commit_s: Longest time between two commits of the cursor while nothing is said.
+        snapshot_s: Time between snapshots; a restart repeats at most this much.
+        snapshot_entries: Entries between snapshots, likewise.
+    """
+
+    batch: int = 5000
+    commit_s: float = 1.0
+    snapshot_s: float = 60.0
+    snapshot_entries: int = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a commit made public.
+
+    Attributes:
+        events: New events with their numbers.
+        results: Answers to operator actions.
+        rebirths: Sparkplug nodes to ask for their birth certificates.
+    """
+
+    events: list[tuple[int, Event]]
+    results: dict[str, dict[str, Any]]
+    rebirths: list[tuple[str, str]]
+
+
+def resume(store: StateStore, index: LineIndex, *, keep_line: bool = False) -> tuple[Pipeline, int]:
+    """The pipeline as of the newest usable snapshot, and the entry it stands at.
+
+    Args:
+        store: Where snapshots are.
+        index: The line to begin with when there is none.
+        keep_line: See :class:`Pipeline`; a snapshot of another line is not used then.
+    """
+    for snapshot in store.snapshots():
+        if keep_line and snapshot.line != index.version:
+            continue
+        files = store.line_files(snapshot.line)
+        try:
+            line = index if snapshot.line == index.version else parse(files or {})
+            pipeline = Pipeline(line, keep_line=keep_line)
+            pipeline.restore(snapshot.state)
+        except (StateError, TwinError, KeyError, ValueError) as error:
+            log.warning("snapshot at %d cannot be used: %s", snapshot.cursor, error)
+            continue
+        return pipeline, snapshot.cursor
+    return Pipeline(index, keep_line=keep_line), 0
+
+
+class Engine:
+    """Reads the journal, commits what the pipeline says, tells who wants to know.
+
+    Args:
+        journal: Where entries come from.
+        store: Where results go.
+        history: Where accepted samples go.
+        index: The line to begin with when there is no snapshot.
+        tell: Called on the engine's thread after each commit.
+        settings: How it works.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: StateStore,
+        history: History,
+        index: LineIndex,
+        tell: Callable[[Told], None],
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.settings = settings or EngineSettings()
+        self.lock = threading.Lock()
+        """Held while the pipeline changes; whoever looks at it takes it."""
+        self.failure = ""
+        self.processed = 0
+        """Number of the last entry the pipeline has seen."""
+        self._journal = journal
+        self._store = store
+        self._history = history
+        self._tell = tell
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.pipeline, self._snapshot_at = resume(store, index)
+        self.processed = self._snapshot_at
+        history.bind([row.id for row in self.pipeline.index.sensors])
+        self._snapshot_mono = time.monotonic()
+        self._commit_mono = time.monotonic()
+        self._pending = Output()
+
+    def catch_up(self) -> None:
+        """Repeat what was committed after the snapshot; nothing of it is written again."""
+        target = self._store.cursor
+        while self.processed < target:
+            runs = self._journal.read(self.processed + 1, target - self.processed)
+            if not runs:
+                # Entries are gone (damage, retention): their results stand, their state is lost.
+                log.warning("entries %d-%d cannot be repeated", self.processed + 1, target)
+                self.processed = target
+                break
+            for entries in runs:
+                run = entries
+                if run.last_seq > target:
+                    run = run.part(0, target - run.first_seq + 1)
+                out = self.pipeline.feed(run)
+                if out.configured:
+                    self._history.bind([row.id for row in self.pipeline.index.sensors])
+                for batch in out.batches:
+                    self._history.append(batch)
+                self.processed = run.last_seq
+        self.pipeline.alarms.changed.clear()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, name="twin.engine", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the entry in work, take a snapshot, end. Safe to call twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs and works."""
+        return self._thread is not None and self._thread.is_alive() and not self.failure
+
+    def drained(self) -> bool:
+        """Whether everything the journal holds is processed and committed."""
+        return self._store.cursor >= self._journal.committed
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._journal.wait(self.processed, 0.2):
+                    self._step()
+                elif self._store.cursor < self.processed:
+                    self._commit()
+                if self._snapshot_due():
+                    self._snapshot()
+            if self._store.cursor < self.processed:
+                self._commit()
+            self._snapshot()
+        except Exception as error:
+            self.failure = f"{type(error).__name__}: {error}"
+            log.exception("the engine stopped; acquisition goes on, restart linetwin")
+
+    def _step(self) -> None:
+        for entries in self._journal.read(self.processed + 1, self.settings.batch):
+            with self.lock:
+                out = self.pipeline.feed(entries)
+                self.processed = entries.last_seq
+            if out.configured:
+                self._history.bind([row.id for row in self.pipeline.index.sensors])
+            for batch in out.batches:
+                self._history.append(batch)
+            pending = self._pending
+            pending.events += out.events
+            pending.letters += out.letters
+            pending.results.update(out.results)
+            pending.rebirths += out.rebirths
+            pending.configured |= out.configured
+        something = pending.events or pending.letters or pending.results or pending.configured
+        if something or time.monotonic() - self._commit_mono >= self.settings.commit_s:
+            self._commit()
+
+    def _commit(self) -> None:
+        pending, self._pending = self._pending, Output()
+        pipeline = self.pipeline
+        with self.lock:
+            changed, pipeline.alarms.changed = pipeline.alarms.changed, {}
+            step = Commit(
+                self.processed,
+                pending.events,
+                pending.letters,
+                list(changed.values()),
+                ledger_of(pipeline),
+                (pipeline.index.version, pipeline.index.files) if pending.configured else None,
+            )
+        new = self._store.commit(step)
+        self._commit_mono = time.monotonic()
+        self._tell(Told(new, pending.results, pending.rebirths))
+
+    def _snapshot_due(self) -> bool:
+        behind = self.processed - self._snapshot_at
+        return behind >= self.settings.snapshot_entries or (
+            behind > 0 and time.monotonic() - self._snapshot_mono >= self.settings.snapshot_s
+        )
+
+    def _snapshot(self) -> None:
+        """History first: whatever is not in it by then would be repeated from the journal."""
+        if self.processed == self._snapshot_at:
+            return
+        if self._store.cursor < self.processed:
+            self._commit()
+        self._history.flush(self.processed)
+        with self.lock:
+            state = self.pipeline.snapshot()
+        self._store.save_snapshot(Snapshot(self.processed, self.pipeline.index.version, state))
+        self._snapshot_at = self.processed
+        self._snapshot_mono = time.monotonic()
+
+
+def ledger_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Counts of what the pipeline has processed."""
+    ingest = pipeline.ingest
+    return {
+        "received": ingest.received,
+        "stored": ingest.stored,
+        "rejected": dict(sorted(ingest.dead.counts.items())),
+        "findings": pipeline.findings,
+        "alarms": pipeline.alarms.raised,
+    }
