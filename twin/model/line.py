@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 __all__ = [
     "Alarm",
@@ -78,7 +78,7 @@ class Chart(Model):
     Attributes:
         centre: Centre line, unit of the sensor.
         sigma: Standard deviation of the plotted point, unit of the sensor, > 0.
-        rules: Name of a rule set; None plots without run rules.
+        rules: Name of a rule set; None (in a file ``"none"``) plots without run rules.
         ewma_lambda: Weight of the newest point, 0 < lambda <= 1; None for no EWMA.
         ewma_l: Limit in standard deviations of the EWMA.
         cusum_k: Reference value in sigma; None for no CUSUM.
@@ -102,6 +102,12 @@ class Chart(Model):
     max_gap_s: Annotated[float, Field(gt=0)] | None = None
     baseline: str = ""
     recipe: str = ""
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _none(cls, rules: object) -> object:
+        """TOML has no null, so the word stands for it."""
+        return None if rules == "none" else rules
 
 
 class Sensor(Model):
