@@ -173,8 +173,6 @@ class Engine:
                     self._commit()
                 if self._snapshot_due():
                     self._snapshot()
-            if self._store.cursor < self.processed:
-                self._commit()
             self._snapshot()
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
@@ -199,7 +197,7 @@ class Engine:
         if something or time.monotonic() - self._commit_mono >= self.settings.commit_s:
             self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, *, snapshot: bool = False) -> None:
         pending, self._pending = self._pending, Output()
         pipeline = self.pipeline
         with self.lock:
@@ -211,6 +209,9 @@ class Engine:
                 list(changed.values()),
                 ledger_of(pipeline),
                 (pipeline.index.version, pipeline.index.files) if pending.configured else None,
+                Snapshot(self.processed, pipeline.index.version, pipeline.snapshot())
+                if snapshot
+                else None,
             )
         new = self._store.commit(step)
         self._commit_mono = time.monotonic()
@@ -226,12 +227,8 @@ class Engine:
         """History first: whatever is not in it by then would be repeated from the journal."""
         if self.processed == self._snapshot_at:
             return
-        if self._store.cursor < self.processed:
-            self._commit()
         self._history.flush(self.processed)
-        with self.lock:
-            state = self.pipeline.snapshot()
-        self._store.save_snapshot(Snapshot(self.processed, self.pipeline.index.version, state))
+        self._commit(snapshot=True)
         self._snapshot_at = self.processed
         self._snapshot_mono = time.monotonic()
 

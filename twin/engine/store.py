@@ -58,6 +58,7 @@ class Commit:
         occurrences: Alarm occurrences that changed.
         ledger: Counts at the cursor.
         line: Version and files of a line that took effect.
+        snapshot: State at the cursor, when it is time for one.
     """
 
     cursor: int
@@ -66,6 +67,7 @@ class Commit:
     occurrences: list[Occurrence] = field(default_factory=list)
     ledger: dict[str, Any] = field(default_factory=dict)
     line: tuple[str, dict[str, str]] | None = None
+    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,14 @@ class StateStore:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else msgspec.msgpack.decode(row[0])
 
+    def key(self) -> str:
+        """What this store belongs to (a replay: hash of recording, line and code)."""
+        return str(self._meta("key") or "")
+
+    def set_key(self, key: str) -> None:
+        """Say what this store belongs to."""
+        self._set_meta("key", key)
+
     def _set_meta(self, key: str, value: Any) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, msgspec.msgpack.encode(value))
@@ -158,6 +168,8 @@ class StateStore:
                     "INSERT OR REPLACE INTO line VALUES(?, ?)",
                     (step.line[0], _encode(step.line[1])),
                 )
+            if step.snapshot is not None:
+                self._keep(step.snapshot)
             self._set_meta("cursor", step.cursor)
             self._set_meta("ledger", step.ledger)
             db.execute("COMMIT")
@@ -189,20 +201,17 @@ class StateStore:
             ),
         )
 
-    def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot; the two newest stay."""
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Store a snapshot; the two newest stay."""
         body = zlib.compress(msgspec.msgpack.encode(snapshot.state), 1)
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        db.execute(
+        self._db.execute(
             "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?, ?)",
             (snapshot.cursor, snapshot.line, self._code, zlib.crc32(body), body),
         )
-        db.execute(
+        self._db.execute(
             "DELETE FROM snapshot WHERE cursor NOT IN"
             " (SELECT cursor FROM snapshot ORDER BY cursor DESC LIMIT 2)"
         )
-        db.execute("COMMIT")
 
     # -- reading ------------------------------------------------------------------------------
 

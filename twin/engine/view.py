@@ -1,0 +1,641 @@
+"""What the board shows: plain data made from the pipeline, the store and the history."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from twin import config
+from twin.alarms import Occurrence
+from twin.alarms.server import title_of
+from twin.config.propose import propose_row
+from twin.engine.freshness import max_silence_s
+from twin.engine.rate import CpuMeter, Rate
+from twin.engine.runner import ledger_of
+from twin.errors import ConfigError
+from twin.model.batch import GOOD, UNCERTAIN
+from twin.model.event import iso
+from twin.model.message import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from twin.engine.runner import Engine, Told
+    from twin.engine.store import StateStore
+    from twin.history import History
+    from twin.journal import Journal
+    from twin.model.event import Event
+    from twin.model.index import LineIndex, SensorRow
+    from twin.model.line import Alarm
+    from twin.ports import Clock
+
+__all__ = ["EngineView"]
+
+_BLIND_LAG_S = 60.0
+
+
+class EngineView:
+    """Implements :class:`twin.ports.View` beside a running engine.
+
+    Reads take the engine's lock for as long as it takes to copy some numbers.
+    """
+
+    def __init__(
+        self,
+        line_file: Path,
+        journal: Journal,
+        engine: Engine,
+        store: StateStore,
+        history: History,
+        clock: Clock,
+    ) -> None:
+        self._line_file = line_file
+        self._journal = journal
+        self._engine = engine
+        self._store = store
+        self._history = history
+        self._clock = clock
+        self._reader = store.reader()
+        self._reading = threading.Lock()
+        self._wakes: list[Callable[[], None]] = []
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._actions = 0
+        self._rate = Rate(clock)
+        self._started = iso(clock.wall_ns())
+        self._cpu = CpuMeter(clock)
+        self._cpu.start_at(engine.pipeline.ingest.received)
+
+    # -- called by the application --------------------------------------------------------------
+
+    def told(self, told: Told) -> None:
+        """A commit happened (on the event loop)."""
+        for action_id, result in told.results.items():
+            waiter = self._waiting.pop(action_id, None)
+            if waiter is not None and not waiter.done():
+                waiter.set_result(result)
+        for wake in list(self._wakes):
+            wake()
+
+    # -- the line now ---------------------------------------------------------------------------
+
+    def overview(self, *, sparks: bool = True) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        now = self._clock.wall_ns()
+        with self._engine.lock:
+            pipeline = self._engine.pipeline
+            index = pipeline.index
+            open_alarms = self._alarm_by_sensor()
+            stations = []
+            by_station: dict[str, list[SensorRow]] = {}
+            for row in index.sensors:
+                by_station.setdefault(row.station.id, []).append(row)
+            for station in index.line.station:
+                rows = by_station.get(station.id, [])
+                stations.append(
+                    {
+                        "id": station.id,
+                        "title": station.title or station.id,
+                        "area": station.area,
+                        "product": self._product_at(station.id, rows),
+                        "tiles": [self._tile(row, now, open_alarms, sparks=sparks) for row in rows],
+                    }
+                )
+            counts = self._counts()
+        head = index.line.line
+        return {
+            "time": iso(now),
+            "line": {
+                "site": head.site,
+                "name": head.name,
+                "title": head.title or head.name,
+                "simulated": head.simulated,
+                "version": index.version,
+            },
+            "engine": self._engine_state(),
+            "stations": stations,
+            "alarms": counts,
+        }
+
+    def _engine_state(self) -> dict[str, Any]:
+        behind = max(0, self._journal.committed - self._engine.processed)
+        self._rate.note(self._engine.processed)
+        lag = 0.0
+        if behind:
+            last = self._engine.pipeline.clock_ns
+            lag = max(0.0, (self._clock.wall_ns() - last) / 1e9) if last else 0.0
+        alive = self._engine.alive and lag < _BLIND_LAG_S
+        detail = self._engine.failure or self._journal.failing
+        if not alive and not detail:
+            detail = "the engine is behind" if self._engine.alive else "the engine is not running"
+        return {
+            "alive": alive,
+            "lag_s": round(lag, 3),
+            "last_seq": self._engine.processed,
+            "messages_per_s": round(self._rate.per_second(), 1),
+            "since": self._started,
+            "detail": detail if not alive else "",
+        }
+
+    def _tile(
+        self, row: SensorRow, now_ns: int, alarms: dict[str, Occurrence], *, sparks: bool
+    ) -> dict[str, Any]:
+        pipeline = self._engine.pipeline
+        latest = pipeline.latest
+        i = row.index
+        value = float(latest.value[i])
+        recv = int(latest.recv_ns[i])
+        age = None if recv < 0 else max(0.0, (now_ns - recv) / 1e9)
+        silence = max_silence_s(row.spec)
+        finding = self._open_finding(row)
+        occurrence = alarms.get(row.id)
+        if recv < 0:
+            state = "nodata"
+        elif age is not None and silence is not None and age > silence:
+            state = "stale"
+        elif occurrence is not None and occurrence.active:
+            state = "alarm"
+        else:
+            state = "warn" if finding else "ok"
+        quality = int(latest.quality[i])
+        return {
+            "sensor": row.id,
+            "title": row.spec.title or row.spec.key,
+            "value": _number(value),
+            "unit": row.spec.unit,
+            "quality": "good"
+            if quality >= GOOD
+            else "uncertain"
+            if quality >= UNCERTAIN
+            else "bad",
+            "time": None if recv < 0 else iso(int(latest.time_ns[i])),
+            "age_s": None if age is None else round(age, 3),
+            "state": state,
+            "role": str(row.spec.role),
+            "limits": _limits(row),
+            "spark": latest.spark(i) if sparks else [],
+            "finding": finding,
+            "alarm": occurrence.id if occurrence is not None else None,
+        }
+
+    def _open_finding(self, row: SensorRow) -> dict[str, Any] | None:
+        pipeline = self._engine.pipeline
+        events = [
+            *pipeline.charts.open_findings(row.index),
+            *pipeline.validity.open_findings(row.index),
+            *pipeline.hampel.open_findings(row.index),
+        ]
+        if not events:
+            return None
+        return _finding(max(events, key=lambda event: event.t_last), is_open=True)
+
+    def _product_at(self, station: str, rows: list[SensorRow]) -> dict[str, Any] | None:
+        product = self._engine.pipeline.products.at(station)
+        if product is None:
+            return None
+        latest = self._engine.pipeline.latest
+        places = [
+            (int(latest.time_ns[row.index]), float(latest.place[row.index]))
+            for row in rows
+            if not math.isnan(float(latest.place[row.index]))
+        ]
+        place = max(places)[1] if places else None
+        return {"id": product["id"], "kind": product["kind"], "place": place}
+
+    def _alarm_by_sensor(self) -> dict[str, Occurrence]:
+        found: dict[str, Occurrence] = {}
+        for _, row, occurrence in self._engine.pipeline.alarms.open():
+            found.setdefault(row.id, occurrence)
+        return found
+
+    def _counts(self) -> dict[str, int]:
+        counts = {"P1": 0, "P2": 0, "P3": 0, "P4": 0, "unacked": 0, "shelved": 0}
+        for spec, _, occurrence in self._engine.pipeline.alarms.open():
+            counts[str(spec.priority)] += 1
+            state = occurrence.state()
+            counts["unacked"] += state in {"UNACK", "RTNUN", "LUNACK"}
+            counts["shelved"] += state == "SHLVD"
+        return counts
+
+    # -- one sensor -----------------------------------------------------------------------------
+
+    def sensor(self, sensor: str) -> dict[str, Any] | None:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            index = self._engine.pipeline.index
+            row = index.by_id.get(sensor)
+            if row is None:
+                return None
+            spec = row.spec
+            return {
+                "tile": self._tile(
+                    row, self._clock.wall_ns(), self._alarm_by_sensor(), sparks=True
+                ),
+                "station": row.station.id,
+                "key": spec.key,
+                "topic": spec.sparkplug or spec.topic,
+                "role": str(spec.role),
+                "sampling": str(spec.sampling),
+                "period_s": spec.period_s,
+                "max_silence_s": max_silence_s(spec),
+                "range": spec.range,
+                "operating": spec.operating,
+                "control": spec.control,
+                "chart": spec.chart.model_dump() if spec.chart else None,
+                "samples": int(self._engine.pipeline.latest.count[row.index]),
+            }
+
+    def series(
+        self, sensor: str, start_ns: int | None, end_ns: int | None, points: int
+    ) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        row = self._index().by_id.get(sensor)
+        unit = row.spec.unit if row else "1"
+        empty: dict[str, Any] = {
+            "sensor": sensor,
+            "unit": unit,
+            "t": [],
+            "mean": [],
+            "min": [],
+            "max": [],
+        }
+        if row is None:
+            return empty
+        found = self._history.series(sensor, start_ns, end_ns, points)
+        if not len(found["t"]):
+            return empty
+        return {
+            **empty,
+            "start": iso(int(found["t"][0])),
+            "end": iso(int(found["t"][-1])),
+            "t": (np.asarray(found["t"]) / 1e9).tolist(),
+            "mean": _numbers(found["mean"]),
+            "min": _numbers(found["min"]),
+            "max": _numbers(found["max"]),
+        }
+
+    def chart(self, sensor: str, points: int) -> dict[str, Any] | None:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            pipeline = self._engine.pipeline
+            row = pipeline.index.by_id.get(sensor)
+            if row is None:
+                return None
+            tile = self._tile(row, self._clock.wall_ns(), self._alarm_by_sensor(), sparks=False)
+            plotted = pipeline.charts.plotted(row.index, points)
+            open_now = {
+                event.id
+                for stage in (pipeline.charts, pipeline.validity, pipeline.hampel)
+                for event in stage.open_findings(row.index)
+            }
+        chart = row.spec.chart
+        answer: dict[str, Any] = {
+            "sensor": sensor,
+            "title": tile["title"],
+            "unit": row.spec.unit,
+            "limits": _limits(row),
+            "state": tile["state"],
+            "t": [],
+            "v": [],
+            "rules": [],
+            "findings": [],
+        }
+        if chart is not None:
+            answer |= {
+                "centre": chart.centre,
+                "sigma": chart.sigma,
+                "lcl": chart.centre - 3 * chart.sigma,
+                "ucl": chart.centre + 3 * chart.sigma,
+                "baseline": chart.baseline,
+            }
+        if plotted is not None:
+            answer |= plotted
+        else:
+            newest = self._history.last(sensor, points)
+            answer["t"] = (np.asarray(newest["t"]) / 1e9).tolist()
+            answer["v"] = _numbers(newest["value"])
+            answer["rules"] = [[] for _ in answer["t"]]
+        with self._reading:
+            found = self._reader.newest(sensor, ("finding", "validity"), 50)
+        answer["findings"] = [_finding(event, is_open=event.id in open_now) for event in found]
+        return answer
+
+    def _index(self) -> LineIndex:
+        with self._engine.lock:
+            return self._engine.pipeline.index
+
+    # -- alarms ---------------------------------------------------------------------------------
+
+    def alarms(self, *, history: bool) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            alarms = self._engine.pipeline.alarms
+            current = [_alarm(spec, row, o) for spec, row, o in alarms.open()]
+            index = self._engine.pipeline.index
+        if not history:
+            return current
+        specs = {spec.id: spec for spec in index.line.alarm}
+        live = {entry["occurrence"]: entry for entry in current}
+        found = []
+        with self._reading:
+            stored = self._reader.occurrences(500)
+        for body in stored:
+            occurrence = msgspec.convert(body, Occurrence)
+            spec, row = specs.get(occurrence.alarm), index.by_id.get(occurrence.sensor)
+            if occurrence.id in live:
+                found.append(live[occurrence.id])
+            elif spec is not None and row is not None:
+                found.append(_alarm(spec, row, occurrence))
+        return found
+
+    async def act(self, action: dict[str, Any]) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        self._actions += 1
+        action_id = f"{self._clock.wall_ns()}-{self._actions}"
+        waiter: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[action_id] = waiter
+        try:
+            await self._journal.append(
+                Kind.ACTION,
+                msgspec.json.encode({**action, "action_id": action_id}),
+                source=f"board:{action.get('actor', '')}",
+            )
+            result = await asyncio.wait_for(waiter, 30)
+        except TimeoutError:
+            return {
+                "ok": False,
+                "code": "refused",
+                "message": "the action is stored; the engine has not carried it out yet",
+            }
+        finally:
+            self._waiting.pop(action_id, None)
+        wanted = str(action.get("occurrence", ""))
+        alarm = next((a for a in self.alarms(history=True) if a["occurrence"] == wanted), None)
+        return {**result, "alarm": alarm}
+
+    async def reload(self, actor: str) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        before = self._index().version
+        try:
+            index = await asyncio.to_thread(config.load, self._line_file)
+        except ConfigError as error:
+            return {
+                "ok": False,
+                "changed": False,
+                "version": before,
+                "problems": [
+                    {
+                        "file": p.file,
+                        "line": p.line,
+                        "key": p.key,
+                        "value": p.value,
+                        "message": p.message,
+                        "allowed": p.allowed,
+                        "severity": p.severity,
+                    }
+                    for p in error.problems
+                ],
+            }
+        if index.version == before:
+            return {"ok": True, "changed": False, "version": before, "problems": []}
+        await self.activate(index, actor)
+        return {"ok": True, "changed": True, "version": index.version, "problems": []}
+
+    async def activate(self, index: LineIndex, actor: str) -> None:
+        """Put a version of the line into the journal and wait until the engine works with it."""
+        body = {"version": index.version, "files": index.files, "actor": actor}
+        seq = await self._journal.append(Kind.CONFIG, msgspec.json.encode(body))
+        await self.committed(seq)
+
+    async def committed(self, seq: int) -> None:
+        """Wait until the results of entry ``seq`` are on disk, or the engine has failed."""
+        while self._store.cursor < seq and self._engine.alive:
+            turn = asyncio.Event()
+            stop = self.subscribe(turn.set)
+            try:
+                await asyncio.wait_for(turn.wait(), 1.0)
+            except TimeoutError:
+                continue
+            finally:
+                stop()
+
+    # -- lists ----------------------------------------------------------------------------------
+
+    def products(self, limit: int) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            table = self._engine.pipeline.products.table()
+        rows = sorted(table, key=lambda row: row["t_start"] or 0, reverse=True)[:limit]
+        children: dict[str, int] = {}
+        for row in table:
+            for parent in row["parents"]:
+                children[parent] = children.get(parent, 0) + 1
+        return [
+            {
+                "id": row["id"],
+                "kind": row["kind"],
+                "station": row["station"],
+                "started": iso(row["t_start"]) if row["t_start"] else None,
+                "ended": iso(row["t_end"]) if row["t_end"] else None,
+                "length_m": row["length"],
+                "parents": [{"id": parent} for parent in row["parents"]],
+                "children": children.get(row["id"], 0),
+            }
+            for row in rows
+        ]
+
+    def events(self, after: int, limit: int, sensor: str) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._reading:
+            found = self._reader.events(after, limit, sensor)
+        return [_event(number, event) for number, event in found]
+
+    def dead_letters(self, limit: int) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._reading:
+            rows = self._reader.dead(limit)
+        return [
+            {
+                "id": row["id"],
+                "topic": row["topic"],
+                "payload": row["payload"][:2048].decode("utf-8", "backslashreplace"),
+                "reason": row["reason"],
+                "detail": row["detail"],
+                "first": iso(row["first_ns"]),
+                "last": iso(row["last_ns"]),
+                "count": row["count"],
+            }
+            for row in rows
+        ]
+
+    def discovery(self) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            found = sorted(
+                self._engine.pipeline.ingest.discovery.found.values(), key=lambda f: -f.last_ns
+            )[:500]
+            return [
+                {
+                    "topic": entry.topic,
+                    "count": entry.count,
+                    "first": iso(entry.first_ns),
+                    "last": iso(entry.last_ns),
+                    "example": entry.examples[0].decode("utf-8", "backslashreplace")
+                    if entry.examples
+                    else "",
+                    "proposal": propose_row(entry.topic, entry.examples),
+                }
+                for entry in found
+            ]
+
+    def ledger(self) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        stats = self._journal.stats()
+        with self._engine.lock:
+            # Committed after the pipeline stood still: pending is never negative.
+            committed = self._journal.committed
+            processed = self._engine.processed
+            counts = ledger_of(self._engine.pipeline)
+            sources = [(name, dict(s)) for name, s in self._engine.pipeline.sources.items()]
+        pending = committed - processed
+        rejected = counts["rejected"]
+        received = counts["received"] + pending
+        return {
+            "received": received,
+            "stored": counts["stored"],
+            "rejected": rejected,
+            "pending": pending,
+            "balanced": received == counts["stored"] + sum(rejected.values()) + pending,
+            "messages": {"received": committed, "processed": processed},
+            "findings": counts["findings"],
+            "alarms": counts["alarms"],
+            "events_sha256": self._store.events_sha256(),
+            "duplicates": rejected.get("DUPLICATE", 0),
+            "samples_per_second": self._cpu.per_second(counts["received"]),
+            "cpu_us_per_sample": self._cpu.us_per(counts["received"]),
+            "sources": [
+                {
+                    "source": name,
+                    "messages": entry["messages"],
+                    "last": iso(entry["last_ns"]) if entry["last_ns"] else None,
+                    "state": entry["state"],
+                    "detail": entry.get("detail", ""),
+                }
+                for name, entry in sources
+            ],
+            "journal": {
+                "segments": stats["segments"],
+                "bytes": stats["bytes"],
+                "last_seq": committed,
+                "cursor": self._store.cursor,
+            },
+        }
+
+    def last_event(self) -> int:
+        """See :class:`twin.ports.View`."""
+        return self._store.last_event
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`twin.ports.View`."""
+        self._wakes.append(wake)
+
+        def stop() -> None:
+            if wake in self._wakes:
+                self._wakes.remove(wake)
+
+        return stop
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._reader.close()
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _numbers(values: Any) -> list[float | None]:
+    return [_number(float(v)) for v in values]
+
+
+def _limits(row: SensorRow) -> dict[str, Any] | None:
+    limits, chart = row.spec.limits, row.spec.chart
+    if limits is None and chart is None:
+        return None
+    return {
+        "target": limits.target if limits else None,
+        "lsl": limits.lsl if limits else None,
+        "usl": limits.usl if limits else None,
+        "centre": chart.centre if chart else None,
+        "lcl": chart.centre - 3 * chart.sigma if chart else None,
+        "ucl": chart.centre + 3 * chart.sigma if chart else None,
+    }
+
+
+def _finding(event: Event, *, is_open: bool) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "rule": event.rule,
+        "text": str(event.detail.get("meaning", event.rule)),
+        "t_first": iso(event.t_first),
+        "t_last": iso(event.t_last),
+        "open": is_open,
+        "value": event.value,
+        "product": event.product,
+        "place": event.place,
+    }
+
+
+def _event(number: int, event: Event) -> dict[str, Any]:
+    return {
+        "number": number,
+        "id": event.id,
+        "type": event.type,
+        "rule": event.rule,
+        "ruleset": event.ruleset,
+        "sensor": event.sensor,
+        "product": event.product,
+        "place": event.place,
+        "t_first": iso(event.t_first),
+        "t_last": iso(event.t_last),
+        "value": event.value,
+        "detail": event.detail,
+    }
+
+
+def _alarm(spec: Alarm, row: SensorRow, o: Occurrence) -> dict[str, Any]:
+    acked = None
+    if o.acked_ns:
+        acked = {"by": o.acked_by, "at": iso(o.acked_ns), "comment": o.comment}
+    return {
+        "occurrence": o.id,
+        "alarm": o.alarm,
+        "title": title_of(spec, row),
+        "priority": str(spec.priority),
+        "alarm_class": str(spec.alarm_class),
+        "state": str(o.state()),
+        "sensor": o.sensor,
+        "sensor_title": row.spec.title or row.id,
+        "value": o.value,
+        "limit": o.limit,
+        "unit": row.spec.unit,
+        "onset": iso(o.onset_ns),
+        "raised": iso(o.raised_ns),
+        "cleared": iso(o.cleared_ns) if o.cleared_ns else None,
+        "acked": acked,
+        "cause": spec.cause,
+        "consequence": spec.consequence,
+        "action": spec.action,
+        "respond_s": spec.respond_s,
+        "product": o.product,
+        "place": o.place,
+        "rule": o.rule,
+        "rule_text": o.rule_text,
+        "first_sample": {"time": iso(o.first_ns), "value": o.value},
+        "count": o.number,
+    }
