@@ -6,17 +6,73 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.units import check_unit, conversion
 
-DOMAIN = (
-    "1 % [ppm] [ppm].h um mm m s d h min mg/cm2 g/cm3 N/mm N MPa Pa Cel K 1/m3 1/m2 1/L 1/min A.h "
-    "mV/d mOhm Ohm.cm2 Ohm{sq} m/min Pa.s mbar.L/s W.h W.h/kg W.h/L mS/cm kHz ns V mV A mA W kg g "
-    "mA.h/cm2 mA.h/g kW.h kJ/mol {USD} {USD}/kg {count} /min 10*3/L m.s-2 kg/(m.s2) m3 nS N.m "
-    "[degF] [in_i]"
-).split()
+DOMAIN = [
+    "1",
+    "%",
+    "[ppm]",
+    "[ppm].h",
+    "um",
+    "mm",
+    "m",
+    "s",
+    "d",
+    "h",
+    "min",
+    "mg/cm2",
+    "g/cm3",
+    "N/mm",
+    "N",
+    "MPa",
+    "Pa",
+    "Cel",
+    "K",
+    "1/m3",
+    "1/m2",
+    "1/L",
+    "1/min",
+    "A.h",
+    "mV/d",
+    "mOhm",
+    "Ohm.cm2",
+    "Ohm{sq}",
+    "m/min",
+    "Pa.s",
+    "mbar.L/s",
+    "W.h",
+    "W.h/kg",
+    "W.h/L",
+    "mS/cm",
+    "kHz",
+    "ns",
+    "V",
+    "mV",
+    "A",
+    "mA",
+    "W",
+    "kg",
+    "g",
+    "mA.h/cm2",
+    "mA.h/g",
+    "kW.h",
+    "kJ/mol",
+    "{USD}",
+    "{USD}/kg",
+    "{count}",
+    "/min",
+    "10*3/L",
+    "m.s-2",
+    "kg/(m.s2)",
+    "m3",
+    "nS",
+    "N.m",
+    "[degF]",
+    "[in_i]",
+]
 
 
 @pytest.mark.parametrize("code", DOMAIN)
@@ -117,17 +173,19 @@ def test_nonsense_is_refused(code):
         check_unit(code)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="mgsAKVWNPah%[]{}()./123*^-Cel", max_size=12))
 def test_any_text_is_accepted_or_refused(code):
     """No text makes the parser fail in another way than by saying that it is unknown."""
+    said = ""
     try:
-        check_unit(code)
-    except ValueError as error:
-        assert str(error).startswith("unknown unit")
-    else:
         assert conversion(code, code) == (1.0, 0.0)
+    except ValueError as error:
+        said = str(error)
+    assert said == "" or said.startswith("unknown unit")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["um", "mm", "m", "[in_i]", "Cel", "K", "[degF]", "A.h", "C"]), st.data())
 def test_there_and_back_is_the_same_value(source, data):
     """Converting a value and back gives the value, within the rounding of two operations."""

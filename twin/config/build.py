@@ -55,7 +55,7 @@ def build(line: Line, control: Mapping[str, dict[str, str]], problems: Problems)
             path: Path = ("station", i, "sensor", j)
             names = _places(line, station)
             if not _unit_is_known(sensor, path, problems):
-                problems.complete = False  # the row is left out
+                problems.partial.add("sensor")  # the row is left out
                 continue
             limits_of: dict[str, Limits | None] = {"": sensor.limits}
             for spec in _expanded(sensor, line.line.topic, names, path, problems):
@@ -90,6 +90,7 @@ def _add(built: Built, station: Station, spec: Sensor, path: Path, problems: Pro
     if "{" in spec.key:
         return  # reported where the names were checked
     if not _KEY.fullmatch(spec.key):
+        problems.partial.add("sensor")
         problems.add(
             (*path, "key"),
             "is no id once the names in braces are filled in",
@@ -113,11 +114,13 @@ def _each(
     clash = sorted(each.keys() & set(PLACES))
     if clash:
         problems.add((*path, "each", clash[0]), "is taken: topics know it already", clash[0])
+        problems.partial.add("sensor")
         return iter(())
     try:
         return combinations(each)
     except ValueError as error:
         problems.add((*path, "each"), str(error), dict(each))
+        problems.partial.add("sensor")
         return iter(())
 
 
@@ -128,9 +131,10 @@ def _expanded(
     texts = {name: getattr(sensor, name) for name in _FILLED}
     filled = {name: text for name, text in texts.items() if "{" in text}
     known = sensor.each.keys()
-    for name, text in {"key": sensor.key, **filled}.items():
-        _check_names(text, known, (*path, name), problems)
-    _check_names(sensor.topic, {*known, *PLACES}, (*path, "topic"), problems)
+    if not problems.knows((*path, "each")):
+        for name, text in {"key": sensor.key, **filled}.items():
+            _check_names(text, known, (*path, name), problems)
+        _check_names(sensor.topic, {*known, *PLACES}, (*path, "topic"), problems)
     topic = sensor.topic or ("" if sensor.sparkplug else pattern)
     for each in _each(sensor.each, path, problems):
         key = fill(sensor.key, each)
@@ -143,7 +147,7 @@ def _check_names(text: str, known: Any, path: Path, problems: Problems) -> None:
     unknown = sorted(names_in(text) - set(known))
     if unknown:
         allowed = ", ".join(sorted(known)) or "none, because the row has no each"
-        problems.unknown(path, f"{{{unknown[0]}}} names nothing", text, allowed)
+        problems.add(path, f"{{{unknown[0]}}} names nothing", text, allowed)
 
 
 def _unit_is_known(sensor: Sensor, path: Path, problems: Problems) -> bool:
@@ -161,15 +165,21 @@ def _limits(
     """Limits of the sensor's own, or else of its control plan row."""
     row = control.get(sensor.control)
     if row is None:
+        problems.partial.add("limits")
         allowed = ", ".join(control) or "none, line.control_plan names no file"
         problems.unknown(
-            (*path, "control"), "no such row in the control plan", sensor.control, allowed
+            "control",
+            (*path, "control"),
+            "no such row in the control plan",
+            sensor.control,
+            allowed,
         )
         return sensor.limits
     try:
         from_plan = limits(row, sensor.unit)
     except ValueError as error:
         problems.add((*path, "unit"), f"control plan row {sensor.control}: {error}", sensor.unit)
+        problems.partial.add("limits")
         return sensor.limits
     return from_plan if sensor.limits is None else sensor.limits
 

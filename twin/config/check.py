@@ -65,7 +65,7 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     for path in dict.fromkeys(built.origin):
         _sensor(_table(line, path), path, problems)
     _sources(line, built, problems)
-    _channels(built, problems)
+    _channels(line, built, problems)
     for i, mapping in enumerate(line.mapping):
         _mapping(mapping, built, ("mapping", i), problems)
     for i, alarm in enumerate(line.alarm):
@@ -136,6 +136,7 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
     for i, station in enumerate(line.station):
         if station.zone and station.zone not in zones:
             problems.unknown(
+                "zone",
                 ("station", i, "zone"),
                 "no such zone",
                 station.zone,
@@ -147,7 +148,7 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
         encoder = built.by_id.get(f"{station.id}/{station.encoder}")
         if encoder is None:
             keys = [row.spec.key for row in built.sensors if row.station.id == station.id]
-            problems.unknown(path, "no such sensor here", station.encoder, _names(keys))
+            problems.unknown("sensor", path, "no such sensor here", station.encoder, _names(keys))
         elif encoder.spec.role is not Role.COUNTER:
             problems.add(
                 path, "is not a counter", station.encoder, 'a sensor with role = "counter"'
@@ -160,7 +161,8 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
         if pair and pair[0] >= pair[1]:
             problems.add((*path, name), "ends before it begins", list(pair), "[lower, upper]")
     inner, outer = sensor.operating, sensor.range
-    if inner and outer and not outer[0] <= inner[0] <= inner[1] <= outer[1]:
+    ordered = all(pair is None or pair[0] < pair[1] for pair in (inner, outer))
+    if inner and outer and ordered and not outer[0] <= inner[0] <= inner[1] <= outer[1]:
         problems.add(
             (*path, "operating"), "is not inside range", list(inner), f"within {list(outer)}"
         )
@@ -183,10 +185,6 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
             f"a {sensor.role} is not charted",
             allowed="no chart, or another role",
         )
-    if not _JSON_PATH.fullmatch(sensor.path):
-        problems.add(
-            (*path, "path"), "is no path into JSON", sensor.path, "for example data.load[0].value"
-        )
 
 
 def _sources(line: Line, built: Built, problems: Problems) -> None:
@@ -195,18 +193,24 @@ def _sources(line: Line, built: Built, problems: Problems) -> None:
     whole = {row.spec.topic for row in built.sensors if not row.spec.path}
     for path, row in zip(built.origin, built.sensors, strict=True):
         spec = row.spec
-        where: Path = (*path, "sparkplug" if spec.sparkplug else "topic")
+        named = "sparkplug" if spec.sparkplug else "topic"
+        where: Path = (*path, named if getattr(_table(line, path), named) else "key")
         if spec.sparkplug and spec.topic:
             problems.add((*path, "topic"), "stands beside sparkplug", spec.topic, "one of the two")
         if spec.sparkplug and not _SPARKPLUG.fullmatch(spec.sparkplug):
             allowed = "group/node:metric or group/node/device:metric"
             problems.add(where, "is no Sparkplug metric", spec.sparkplug, allowed)
+        if "{" in spec.topic and problems.knows(("line", "topic")):
+            continue
         if spec.topic and (why := topic_problem(spec.topic)):
             problems.add(where, why, spec.topic, "levels without +, # and braces")
         if spec.topic == product_topic(line, row.station):
             problems.add(
                 where, "is where the station's products are announced", spec.topic, "another key"
             )
+        if not _JSON_PATH.fullmatch(spec.path):
+            allowed = "for example data.load[0].value"
+            problems.add((*path, "path"), "is no path into JSON", spec.path, allowed)
         place = (spec.sparkplug or spec.topic, spec.path)
         other = seen.setdefault(place, row.id)
         if other != row.id:
@@ -225,8 +229,13 @@ def _sources(line: Line, built: Built, problems: Problems) -> None:
             )
 
 
-def _channels(built: Built, problems: Problems) -> None:
+def _channels(line: Line, built: Built, problems: Problems) -> None:
+    stations = [station.id for station in line.station]
     for path, channel in zip(built.channel_origin, built.channels, strict=True):
+        if channel.station not in stations:
+            where: Path = (*path, "station")
+            problems.unknown("sensor", where, "no such station", channel.station, _names(stations))
+            continue
         keys = {name: getattr(channel, name) for name in (*_CHANNEL_UNITS, "step", "cycle")}
         for name, value in keys.items():
             for sensor in [value] if isinstance(value, str) else value:
@@ -241,7 +250,7 @@ def _channel_sensor(
 ) -> None:
     row = built.by_id.get(sensor)
     if row is None:
-        problems.unknown(path, "no such sensor", sensor, _names(built.by_id))
+        problems.unknown("sensor", path, "no such sensor", sensor, _names(built.by_id))
     elif unit is not None:
         _convertible(row.spec.unit, unit, path, f"the unit of {sensor}", problems)
 
@@ -265,7 +274,7 @@ def _mapping(mapping: Mapping, built: Built, path: Path, problems: Problems) -> 
             )
         elif not _mapped(sensor, built):
             problems.unknown(
-                (*path, "values", sensor), "no such sensor", sensor, _names(built.by_id)
+                "sensor", (*path, "values", sensor), "no such sensor", sensor, _names(built.by_id)
             )
     for sensor, unit in mapping.units.items():
         where: Path = (*path, "units", sensor)
@@ -302,12 +311,15 @@ def _alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> None:
     expression = matcher(alarm.sensor)
     rows = [row for name, row in built.by_id.items() if expression.fullmatch(name)]
     if not rows:
-        problems.unknown((*path, "sensor"), "no such sensor", alarm.sensor, _names(built.by_id))
+        problems.unknown(
+            "sensor", (*path, "sensor"), "no such sensor", alarm.sensor, _names(built.by_id)
+        )
         return
     without = [row.id for row in rows if not _can_alarm(alarm, row.spec)]
     if len(without) == len(rows) or (without and alarm.when == "outside"):
         need = "chart" if alarm.when == "chart" else "target in its limits"
         problems.unknown(
+            "limits",
             (*path, "sensor"),
             f"{without[0]} has no {need}",
             alarm.sensor,

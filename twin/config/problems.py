@@ -28,13 +28,14 @@ class Problems:
     Attributes:
         found: Problems so far.
         ignore: Tables that are not what the person meant: what follows from that is not reported.
-        complete: False when names had to be left out, so one that leads nowhere proves nothing.
+        partial: Kinds of names (``sensor``, ``zone``, ``control``, ``limits``) of which some had to
+            be left out, so that one that leads nowhere proves nothing.
     """
 
     def __init__(self, file: str, positions: Positions) -> None:
         self.found: list[Problem] = []
         self.ignore: set[Path] = set()
-        self.complete = True
+        self.partial: set[str] = set()
         self._said: set[Path] = set()
         self._file = file
         self._positions = positions
@@ -50,10 +51,14 @@ class Problems:
         line = self._positions.line(path)
         self.found.append(Problem(self._file, line, dotted(path), found(value), message, allowed))
 
-    def unknown(self, path: Path, message: str, value: Any, allowed: str = "") -> None:
-        """Note a reference that leads nowhere; silent when its target may just have been left out."""
-        if self.complete:
+    def unknown(self, kind: str, path: Path, message: str, value: Any, allowed: str = "") -> None:
+        """Note a reference that leads nowhere; silent when its target may just be left out."""
+        if kind not in self.partial:
             self.add(path, message, value, allowed)
+
+    def knows(self, path: Path) -> bool:
+        """Whether something is already wrong there or below."""
+        return any(said[: len(path)] == path for said in self._said)
 
     def in_order(self) -> list[Problem]:
         """The problems by file and line."""

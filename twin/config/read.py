@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from twin.config.problems import Problems
+
 __all__ = ["load", "parse"]
 
 
@@ -59,20 +61,19 @@ def parse(files: Mapping[str, str], main: str = "line.toml") -> LineIndex:
 
 
 def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
-    files = {main: _open(main, text_of, "file")}
+    files = {main: _open(main, text_of)}
     line, problems = shape(files[main], main)
     plan = control_plan.ControlPlan()
-    if line.line.control_plan:
-        name = line.line.control_plan
+    name = line.line.control_plan
+    if name:
         try:
-            files[name] = _open(name, text_of, "file")
+            files[name] = _open(name, text_of)
         except ConfigError as error:
-            why = error.problems[0]
-            problems.add(("line", "control_plan"), why.message, name, why.allowed)
-            problems.complete = False
+            plan.problems += _where_named(error.problems, problems, name)
         else:
             plan = control_plan.read(files[name], name)
-            problems.complete = problems.complete and not plan.problems
+        if plan.problems or problems.knows(("line", "control_plan")):
+            problems.partial |= {"control", "limits"}
     built = build(line, plan.rows, problems)
     check(line, built, problems)
     wrong = problems.in_order() + plan.problems
@@ -87,16 +88,25 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8-sig").replace("\r\n", "\n")
 
 
-def _open(name: str, text_of: Callable[[str], str], key: str) -> str:
+def _open(name: str, text_of: Callable[[str], str]) -> str:
     try:
         return text_of(name)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{error.object[error.start]:02x}"
-        problem = Problem(name, line, key, found, "is not UTF-8", "save it as UTF-8")
+        problem = Problem(name, line, "file", found, "is not UTF-8", "save it as UTF-8")
     except OSError as error:
-        problem = Problem(name, 0, key, "", f"cannot be read: {error.strerror or 'no such file'}")
+        why = error.strerror or "no such file"
+        problem = Problem(name, 0, "file", "", f"cannot be read: {why}")
     raise ConfigError([problem])
+
+
+def _where_named(found: list[Problem], problems: Problems, name: str) -> list[Problem]:
+    """Problems with a place in the file itself; those without stand where the file is named."""
+    for problem in found:
+        if not problem.line:
+            problems.add(("line", "control_plan"), problem.message, name, problem.allowed)
+    return [problem for problem in found if problem.line]
 
 
 def _version(files: Mapping[str, str]) -> str:

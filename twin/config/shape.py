@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from twin.config.positions import Positions
 from twin.config.problems import Problems
 from twin.errors import ConfigError, Problem
-from twin.model.line import Line, Mapping
+from twin.model.line import Chart, Limits, Line, Mapping, Zone
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -179,8 +179,13 @@ def _leave_out(spot: _Spot, kind: str, data: dict[str, Any], problems: Problems)
         return
     if spot.model is Mapping:
         problems.ignore.add(spot.table)
-    if spot.key in _NAMING or _inside(field and field.annotation)[0]:
-        problems.complete = False
+    inner = _inside(field and field.annotation)[0]
+    if spot.model is Zone or inner is Zone:
+        problems.partial.add("zone")
+    elif inner in (Chart, Limits):
+        problems.partial.add("limits")
+    elif inner or spot.key in _NAMING:
+        problems.partial.add("sensor")
 
 
 def _syntax(message: str, text: str, file: str) -> Problem:
