@@ -178,7 +178,9 @@ def _limits(
     try:
         from_plan = limits(row, sensor.unit)
     except ValueError as error:
-        problems.add((*path, "unit"), f"control plan row {sensor.control}: {error}", sensor.unit)
+        # A unit that is wrong in the plan has been reported there.
+        message = f"control plan row {sensor.control}: {error}"
+        problems.unknown("control", (*path, "unit"), message, sensor.unit)
         problems.partial.add("limits")
         return sensor.limits
     return from_plan if sensor.limits is None else sensor.limits

@@ -1,0 +1,123 @@
+"""What ``check`` says about a valid line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from twin.config import check_text, load, parse, report
+from twin.config.report import _arl0
+
+BENCH = Path(__file__).parents[3] / "examples" / "bench" / "line.toml"
+
+
+@pytest.fixture
+def facts(files):
+    """The report of the valid line."""
+    return report(parse(files()))
+
+
+def test_counts(facts):
+    """The numbers are those of the expanded line."""
+    names = ("stations", "sensors", "charts", "alarms", "channels", "gates", "control_rows")
+    assert [facts[name] for name in names] == [2, 103, 1, 2, 32, 1, 4]
+    assert facts["line"] == "pilot1/l1"
+    assert facts["sources"] == ["listener 127.0.0.1:0", "broker plant at broker.example:1883"]
+    json.dumps(facts)
+
+
+def test_false_alarms_follow_from_the_table(facts):
+    """False alarms per day are points per day over ARL0, summed over charts."""
+    (entry,) = facts["detectors"]
+    assert (entry["detector"], entry["arl0"]) == ("nelson_shift", 109.05)
+    assert entry["arl0_h"] == pytest.approx(109.05 * 0.1 / 3600)
+    assert entry["false_alarms_per_day"] == pytest.approx(864_000 / 109.05)
+    assert facts["false_alarms_per_day"] == entry["false_alarms_per_day"]
+    assert any("false findings per day are expected" in text for text in facts["warnings"])
+
+
+def test_a_quiet_line_is_not_flagged(changed, files):
+    """One chart with a point per hour stays below the limit."""
+    text = changed(("period_s = 0.1", "period_s = 3600"))
+    facts = report(parse(files(text)))
+    assert facts["false_alarms_per_day"] == pytest.approx(24 / 109.05)
+    assert not any("false findings" in text for text in facts["warnings"])
+
+
+def test_what_cannot_be_known_is_not_counted(changed, files):
+    """Without a period, or outside the design table, there is no number."""
+    text = changed(
+        ("period_s = 0.1\n", ""),
+        ('rules = "nelson_shift"', 'rules = "shewhart", ewma_lambda = 0.3, cusum_k = 0.5'),
+    )
+    entries = {entry["detector"]: entry for entry in report(parse(files(text)))["detectors"]}
+    assert entries["shewhart"]["false_alarms_per_day"] is None
+    assert entries["ewma(0.3; 2.962)"]["arl0"] is None
+    assert entries["cusum(0.5; 5)"]["arl0"] == pytest.approx(465.4, abs=0.5)
+    assert "unknown" in check_text(parse(files(text)))
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(2.8593, 370.4), (2.9622, 500.0), (3.1866, 1000.0), (4.3838, 100_000.0), (2.8, None)],
+)
+def test_designs_of_the_table_give_its_arl0(limit, expected):
+    """The published designs are met, and nothing is guessed outside them."""
+    limits = (2.8593, 2.9622, 3.1866, 3.6521, 3.8344, 4.2261, 4.3838)
+    found = _arl0(limits, limit)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_warnings_name_what_nobody_watches(facts):
+    """Characteristics without chart or limits and sensors without a period are named."""
+    text = "\n".join(facts["warnings"])
+    assert "calender/gap, formation/r01c01_u, formation/r01c02_u and 30 more: a characteris" in text
+    assert "no period_s" in text
+    assert "control plan rows without a sensor: CP12, CP16" in text
+
+
+def test_warnings_about_limits_that_never_act(changed, files):
+    """An alarm limit or a chart centre outside the physical range is named."""
+    text = changed(
+        ('when = "outside"\nlimit = 40', 'when = "above"\nlimit = 4000'),
+        ("centre = 300", "centre = 3000"),
+        ('CP13", "calender/thickness_l1', "first_cycle_efficiency"),
+    )
+    text = "\n".join(report(parse(files(text)))["warnings"])
+    assert "calender/line_load: alarm load never comes or never goes" in text
+    assert "calender/line_load: the chart's centre is outside range" in text
+    assert "gate G4 needs first_cycle_efficiency" in text
+
+
+def test_a_plan_row_of_the_same_name_is_pointed_out(changed, files):
+    """A row whose station and metric are those of a sensor without ``control`` is named."""
+    text = changed(
+        ('control = "CP13"\n', ""),
+        (
+            'sensor = "calender/line_load"\nwhen = "outside"',
+            'sensor = "calender/oil"\nwhen = "outside"',
+        ),
+    )
+    warnings = report(parse(files(text)))["warnings"]
+    assert (
+        'control plan row CP13 is about calender/line_load, which does not say control = "CP13"'
+        in warnings
+    )
+
+
+def test_the_page_says_what_the_report_says(files):
+    """The text for a terminal holds counts, detectors and warnings."""
+    page = check_text(parse(files()))
+    assert page.startswith("pilot1/l1, version ")
+    assert "103 sensors" in page
+    assert "nelson_shift" in page
+    assert "warning: " in page
+
+
+def test_the_bench_line_is_flagged():
+    """A thousand charts at one point per second cry wolf, and the report says how often."""
+    facts = report(load(BENCH))
+    assert facts["detectors"][0]["false_alarms_per_day"] == pytest.approx(86_400_000 / 91.75)
+    assert any("false findings" in text for text in facts["warnings"])
