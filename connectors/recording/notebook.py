@@ -52,7 +52,7 @@ class Notebook:
     def each(
         self,
         code: str,
-        rows: Sequence[int] | NDArray[np.int64],
+        rows: Sequence[int] | Sequence[np.signedinteger[Any]] | NDArray[np.int64],
         describe: Callable[[int], tuple[float | None, str, dict[str, Any]]],
         *,
         column: str = "",

@@ -193,8 +193,8 @@ def power(frame: Frame) -> None:
     watt, volt, ampere = (frame.values[name] for name in names)
     off = np.abs(watt - volt * ampere)
     limit = POWER * float(np.nanmax(np.abs(watt), initial=0.0))
-    rows = np.flatnonzero(off > limit) if limit > 0 else []
-    if len(rows):
+    rows = np.flatnonzero(off > limit)
+    if limit > 0 and len(rows):
         row = int(rows[0])
         frame.notes.add(
             "POWER_MISMATCH",
