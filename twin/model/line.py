@@ -45,6 +45,11 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _none(value: object) -> object:
+    """TOML has no null, so the word stands for it."""
+    return None if value == "none" else value
+
+
 class Role(StrEnum):
     """What a sensor's value means for statistics (declared by a person, never guessed)."""
 
@@ -64,7 +69,14 @@ class Sampling(StrEnum):
 
 
 class Limits(Model):
-    """Specification limits: gates and alarms use them, control charts never do."""
+    """Specification limits: gates and alarms use them, control charts never do.
+
+    Attributes:
+        target: Value wanted, unit of the sensor.
+        lsl: Lower specification limit, unit of the sensor; None when there is none.
+        usl: Upper specification limit, unit of the sensor; None when there is none.
+        warn: Value at which a person wants to be warned, between target and limit.
+    """
 
     target: float | None = None
     lsl: float | None = None
@@ -103,11 +115,7 @@ class Chart(Model):
     baseline: str = ""
     recipe: str = ""
 
-    @field_validator("rules", mode="before")
-    @classmethod
-    def _none(cls, rules: object) -> object:
-        """TOML has no null, so the word stands for it."""
-        return None if rules == "none" else rules
+    _word = field_validator("rules", mode="before")(_none)
 
 
 class Sensor(Model):
@@ -135,7 +143,9 @@ class Sensor(Model):
         control: Row of the control plan, for example ``CP13``.
         chart: Control chart.
         limits: Specification limits when there is no control plan row.
-        each: Repeats the row: every name gets the values of a range (``"0..999"``) or a list.
+        each: Repeats the row: every name gets the values of a range (``"0..999"``, ``"01..16"``)
+            or a list; ``key``, ``title``, ``topic``, ``path``, ``column``, ``sparkplug`` and
+            ``control`` hold it as ``{name}``.
     """
 
     key: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_{}:-]{1,64}$")]
@@ -185,7 +195,12 @@ class Station(Model):
 
 
 class Zone(Model):
-    """A part of the dry room with its own climate."""
+    """A part of the dry room with its own climate.
+
+    Attributes:
+        id: Zone id.
+        title: What people call it.
+    """
 
     id: Ident
     title: str = ""
@@ -207,6 +222,7 @@ class Channel(Model):
         capacity: Sensor key of a single capacity counter (A.h) that resets per half cycle.
         rest_current_a: Currents smaller than this are rest.
         nominal_ah: Nameplate capacity, for plausibility.
+        each: Repeats the row, as for sensors.
     """
 
     station: Ident
@@ -287,7 +303,14 @@ class Alarm(Model):
 
 
 class Gate(Model):
-    """A decision on a product: which characteristics must be there and inside their limits."""
+    """A decision on a product: which characteristics must be there and inside their limits.
+
+    Attributes:
+        id: Gate id, for example ``G4``.
+        product: Kind of product it decides on.
+        needs: Control plan rows, metrics of the control plan or sensors that must be inside.
+        title: What people call it.
+    """
 
     id: str
     product: str
@@ -395,7 +418,12 @@ class Broker(Model):
 
 
 class Chemistry(Model):
-    """What the products are made of; used by models and shown on the board."""
+    """What the products are made of; used by models and shown on the board.
+
+    Attributes:
+        recipe: Recipe the line runs.
+        description: One line about it.
+    """
 
     recipe: str = ""
     description: str = ""
@@ -415,7 +443,7 @@ class LineHead(Model):
         control_plan: CSV with control plan rows, relative to this file.
         lateness_s: How long a sample may be late and still be charted in order.
         future_s: Event times further ahead of the receive time are replaced by it.
-        too_old_s: Older event times are refused; None accepts any age (recordings).
+        too_old_s: Older event times are refused; None (in a file ``"none"``) accepts any age.
         journal_days: Age after which closed journal segments are deleted, never past a cursor.
         journal_gib: Size after which the oldest closed segments are deleted.
     """
@@ -432,6 +460,8 @@ class LineHead(Model):
     too_old_s: Annotated[float, Field(gt=0)] | None = 604_800.0
     journal_days: Annotated[float, Field(gt=0)] = 7.0
     journal_gib: Annotated[float, Field(gt=0)] = 50.0
+
+    _word = field_validator("too_old_s", mode="before")(_none)
 
 
 class Line(Model):
