@@ -29,6 +29,8 @@ _EWMA_L = {
 """Limit in sigma for each entry of ``_ARL0``, by lambda (integral equation, two-sided)."""
 _CUSUM_H = {0.5: (4.7749, 5.0707, 5.7574, 7.3608, 8.0530, 9.6617, 10.3547)}
 """Decision limit for each entry of ``_ARL0``, by k (integral equation, two-sided)."""
+_LOG_MOST = math.log(1e12)
+"""Longer runs mean nothing: at a point per second this is thirty thousand years."""
 
 
 def report(index: LineIndex) -> dict[str, Any]:
@@ -73,11 +75,13 @@ def check_text(index: LineIndex) -> str:
     ]
     if facts["detectors"]:
         rows += ["", "charts  detector                   ARL0 points     hours  false alarms/day"]
-    for entry in facts["detectors"]:
+    for entry in sorted(facts["detectors"], key=lambda e: -(e["false_alarms_per_day"] or 0.0)):
         rows.append(
             f"{entry['charts']:6}  {entry['detector']:25}  {_shown(entry['arl0'])}"
             f" {_shown(entry['arl0_h'])}  {_shown(entry['false_alarms_per_day'], 16)}"
         )
+    if facts["detectors"]:
+        rows.append(f"{'in all':>55}  {_shown(facts['false_alarms_per_day'], 16)}")
     if facts["warnings"]:
         rows += ["", *(f"warning: {warning}" for warning in facts["warnings"])]
     return "\n".join(rows)
@@ -126,13 +130,17 @@ def _judges(chart: Chart) -> Iterator[tuple[str, float | None]]:
 
 
 def _arl0(limits: tuple[float, ...] | None, limit: float) -> float | None:
-    """ARL0 of a limit, linear in its logarithm between two designs; None outside the table."""
-    if limits is None or not limits[0] <= limit <= limits[-1]:
+    """ARL0 of a limit, its logarithm linear between two designs; None below the table.
+
+    Beyond the table the last slope goes on. The slope of an EWMA only rises and that of a CUSUM
+    has reached its end value there, so real false alarms are no more than reported.
+    """
+    if limits is None or limit < limits[0]:
         return None
-    upper = max(1, sum(known < limit for known in limits))
+    upper = min(max(1, sum(known < limit for known in limits)), len(limits) - 1)
     part = (limit - limits[upper - 1]) / (limits[upper] - limits[upper - 1])
     low, high = math.log(_ARL0[upper - 1]), math.log(_ARL0[upper])
-    return math.exp(low + part * (high - low))
+    return math.exp(min(low + part * (high - low), _LOG_MOST))
 
 
 def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:

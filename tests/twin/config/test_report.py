@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from twin.config import check_text, load, parse, report
+from twin.config.check import RULE_SETS
 from twin.config.report import _arl0
 
 BENCH = Path(__file__).parents[3] / "examples" / "bench" / "line.toml"
@@ -61,7 +62,14 @@ def test_what_cannot_be_known_is_not_counted(changed, files):
 
 @pytest.mark.parametrize(
     ("limit", "expected"),
-    [(2.8593, 370.4), (2.9622, 500.0), (3.1866, 1000.0), (4.3838, 100_000.0), (2.8, None)],
+    [
+        (2.8593, 370.4),
+        (2.9622, 500.0),
+        (3.1866, 1000.0),
+        (4.3838, 100_000.0),
+        (15, 1e12),
+        (2.8, None),
+    ],
 )
 def test_designs_of_the_table_give_its_arl0(limit, expected):
     """The published designs are met, and nothing is guessed outside them."""
@@ -121,3 +129,9 @@ def test_the_bench_line_is_flagged():
     facts = report(load(BENCH))
     assert facts["detectors"][0]["false_alarms_per_day"] == pytest.approx(86_400_000 / 91.75)
     assert any("false findings" in text for text in facts["warnings"])
+
+
+def test_rule_sets_are_those_of_the_charts():
+    """The names a line may use are the presets of the chart engine."""
+    presets = pytest.importorskip("twin.detectors.spc.rules").PRESETS
+    assert set(RULE_SETS) == set(presets)
