@@ -36,6 +36,7 @@ class Code(IntEnum):
     QUOTA = 0x97
     BAD_PAYLOAD = 0x99
     QOS_NOT_SUPPORTED = 0x9B
+    NO_SUBSCRIPTION_IDS = 0xA1
 
 
 _WORDS = {
@@ -119,6 +120,6 @@ class ProtocolError(SourceError):
         detail: What was wrong, with the value found.
     """
 
-    def __init__(self, code: int, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         self.code, self.detail = code, detail
         super().__init__(f"{words(code)}: {detail}")
