@@ -1,0 +1,180 @@
+// Control chart and history on uPlot; zones, limits and violations are drawn on its canvas.
+import uPlot from "../vendor/uplot/uPlot.esm.js";
+import { unit, number } from "./format.js";
+import { lang, t } from "./i18n.js";
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const height = () => Math.max(260, Math.min(520, Math.round(innerHeight * 0.5)));
+
+function base(host, unitCode) {
+  const grid = { stroke: css("--grid"), width: 1 };
+  const ticks = { stroke: css("--grid"), width: 1, size: 5 };
+  const font = `12px ${css("--font")}`;
+  const time = (u, splits, _axis, _space, step) => splits.map((s) => {
+    const date = new Date(s * 1000);
+    if (step >= 86_400) return date.toLocaleDateString(lang(), { day: "2-digit", month: "short" });
+    return date.toLocaleTimeString(lang(), { hour12: false, hour: "2-digit", minute: "2-digit", ...(step < 60 ? { second: "2-digit" } : {}) });
+  });
+  return {
+    width: host.clientWidth, height: height(), legend: { show: false }, padding: [14, 64, 0, 4],
+    axes: [
+      { stroke: css("--muted"), grid: { show: false }, ticks, font, values: time },
+      { stroke: css("--muted"), grid, ticks, font, size: 66, label: unit(unitCode) || undefined, labelSize: unit(unitCode) ? 18 : 0, labelFont: font,
+        values: (u, splits) => splits.map((v) => number(v)) },
+    ],
+  };
+}
+
+function horizontal(u, value, { stroke, dash = [], width = 1.5, label = "" }) {
+  if (value === null || value === undefined) return;
+  const y = u.valToPos(value, "y", true);
+  const { left, top, width: w, height: hgt } = u.bbox;
+  if (y < top || y > top + hgt) return;
+  const { ctx } = u;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = width * devicePixelRatio;
+  ctx.setLineDash(dash.map((n) => n * devicePixelRatio));
+  ctx.beginPath();
+  ctx.moveTo(left, y);
+  ctx.lineTo(left + w, y);
+  ctx.stroke();
+  ctx.fillStyle = stroke;
+  ctx.font = `${12 * devicePixelRatio}px ${css("--font")}`;
+  ctx.textBaseline = "middle";
+  ctx.fillText(label, left + w + 6 * devicePixelRatio, y);
+  ctx.restore();
+}
+
+function zones(u, chart) {
+  const { ctx } = u;
+  const { left, width } = u.bbox;
+  const top = u.bbox.top;
+  const bottom = top + u.bbox.height;
+  const y = (k) => Math.max(top, Math.min(bottom, u.valToPos(chart.centre + k * chart.sigma, "y", true)));
+  ctx.save();
+  for (const [k, colour] of [[3, "--zone-c"], [2, "--zone-b"], [1, "--zone-a"]]) {
+    ctx.fillStyle = css(colour);
+    ctx.fillRect(left, y(k), width, y(-k) - y(k));
+  }
+  ctx.restore();
+}
+
+/** A diamond with the rule id, so that the violation is a shape and a word. */
+function violations(u, chart) {
+  const { ctx } = u;
+  const px = devicePixelRatio;
+  ctx.save();
+  ctx.font = `bold ${11 * px}px ${css("--font")}`;
+  ctx.textAlign = "center";
+  let lastX = -Infinity;
+  chart.rules.forEach((rules, i) => {
+    if (!rules.length || chart.v[i] === null) return;
+    const x = u.valToPos(chart.t[i], "x", true);
+    const y = u.valToPos(chart.v[i], "y", true);
+    if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
+    const r = 7 * px;
+    ctx.beginPath();
+    ctx.moveTo(x, y - r);
+    ctx.lineTo(x + r, y);
+    ctx.lineTo(x, y + r);
+    ctx.lineTo(x - r, y);
+    ctx.closePath();
+    ctx.fillStyle = css("--alarm");
+    ctx.fill();
+    ctx.lineWidth = 1.5 * px;
+    ctx.strokeStyle = css("--surface");
+    ctx.stroke();
+    if (x - lastX < 26 * px) return;
+    lastX = x;
+    const up = chart.centre === null || chart.v[i] >= chart.centre;
+    ctx.fillStyle = css("--text");
+    ctx.fillText(rules.join(" "), x, up ? y - r - 5 * px : y + r + 13 * px);
+  });
+  ctx.restore();
+}
+
+/** Lowest and highest value that should be visible. */
+function extent(chart, wish) {
+  const all = chart.v.filter((v) => v !== null);
+  for (const v of [chart.lcl, chart.ucl, ...(wish.spec ? [chart.limits?.lsl, chart.limits?.usl] : [])]) {
+    if (v !== null && v !== undefined) all.push(v);
+  }
+  const low = Math.min(...all);
+  const high = Math.max(...all);
+  const room = (high - low) * 0.08 || Math.abs(high) * 0.01 || 1;
+  return [low - room, high + room];
+}
+
+const columns = (chart) => [chart.t, chart.v, ...(chart.ewma ? [chart.ewma.v, chart.ewma.lcl, chart.ewma.ucl] : [])];
+
+/** The control chart. `read(index)` is told which point the pointer is at. */
+export function controlChart(host, first, wish, read) {
+  let chart = first;
+  const ewma = css("--ewma");
+  const series = [{}, { stroke: css("--curve"), width: 1.25, points: { show: true, size: 5, fill: css("--curve"), width: 0 } }];
+  if (chart.ewma) {
+    const line = { show: wish.ewma, points: { show: false } };
+    series.push({ ...line, stroke: ewma, width: 2.5 }, { ...line, stroke: ewma, width: 1.25, dash: [3, 4] }, { ...line, stroke: ewma, width: 1.25, dash: [3, 4] });
+  }
+  const plot = new uPlot({
+    ...base(host, chart.unit),
+    series,
+    scales: { y: { range: () => extent(chart, wish) } },
+    cursor: { drag: { x: false, y: false }, points: { size: 9 } },
+    hooks: {
+      drawClear: [(u) => wish.zones && chart.sigma && zones(u, chart)],
+      draw: [(u) => {
+        horizontal(u, chart.centre, { stroke: css("--centre"), width: 1.5, label: t("centre") });
+        horizontal(u, chart.ucl, { stroke: css("--limit"), dash: [7, 4], label: "UCL" });
+        horizontal(u, chart.lcl, { stroke: css("--limit"), dash: [7, 4], label: "LCL" });
+        if (wish.spec) {
+          horizontal(u, chart.limits?.usl, { stroke: css("--alarm"), dash: [12, 3, 2, 3], label: "USL" });
+          horizontal(u, chart.limits?.lsl, { stroke: css("--alarm"), dash: [12, 3, 2, 3], label: "LSL" });
+        }
+        violations(u, chart);
+      }],
+      setCursor: [(u) => read(u.cursor.idx)],
+    },
+  }, columns(chart), host);
+  return {
+    kind: "control",
+    destroy: () => plot.destroy(),
+    resize: () => plot.setSize({ width: host.clientWidth, height: height() }),
+    update(next) {
+      if (Boolean(next.ewma) !== Boolean(chart.ewma)) return false;
+      chart = next;
+      plot.setData(columns(chart));
+      return true;
+    },
+  };
+}
+
+/** History: mean as a line, minimum to maximum as a band. `zoomed([from, to] | null)`. */
+export function historyChart(host, series, chart, zoomed) {
+  const band = css("--band");
+  const none = { stroke: "transparent", width: 0, points: { show: false } };
+  const plot = new uPlot({
+    ...base(host, series.unit),
+    series: [{}, none, none, { stroke: css("--curve"), width: 1.5, points: { show: series.t.length < 120, size: 4 } }],
+    bands: [{ series: [2, 1], fill: band }],
+    cursor: { drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => { zoomed(null); return null; } } },
+    hooks: {
+      draw: [(u) => {
+        if (!chart) return;
+        horizontal(u, chart.centre, { stroke: css("--centre"), label: t("centre") });
+        horizontal(u, chart.ucl, { stroke: css("--limit"), dash: [7, 4], label: "UCL" });
+        horizontal(u, chart.lcl, { stroke: css("--limit"), dash: [7, 4], label: "LCL" });
+      }],
+      setSelect: [(u) => {
+        if (u.select.width < 8) return;
+        zoomed([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")]);
+      }],
+    },
+  }, [series.t, series.min, series.max, series.mean], host);
+  return {
+    kind: "history",
+    destroy: () => plot.destroy(),
+    resize: () => plot.setSize({ width: host.clientWidth, height: height() }),
+  };
+}
