@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import twin
+from twin.detectors.spc.rules import PRESETS
+from twin.model.message import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("twin", "connectors", "dashboards")
@@ -223,14 +225,18 @@ class TestMake:
         assert last.rstrip().endswith("--mqtt-port '2' --data 'my data'")
 
 
-class TestTools:
-    def test_hooks_use_only_local_tools(self) -> None:
-        """pre-commit fetches nothing: every hook is ours and runs a locked tool."""
-        config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
-        hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
-        assert {repo["repo"] for repo in config["repos"]} == {"local"}
-        assert {hook["language"] for hook in hooks} == {"system"}
-        assert all(hook["entry"].startswith(".venv/bin/") for hook in hooks)
+class TestDocumentation:
+    def test_rule_sets_are_listed_with_their_price(self) -> None:
+        """The page about charts names every rule set that ships, with its run length."""
+        page = (ROOT / "docs" / "charts.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) \|$", page, re.MULTILINE)
+        assert {(name, str(preset.arl0)) for name, preset in PRESETS.items()} == set(rows)
+
+    def test_reasons_are_explained(self) -> None:
+        """The page about MQTT explains every code of a refusal."""
+        page = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `([A-Z_]+)` \| \S", page, re.MULTILINE)
+        assert [str(reason) for reason in Reason] == rows
 
     @pytest.mark.slow
     def test_documentation_loads_nothing_from_elsewhere(self, tmp_path: Path) -> None:
@@ -248,3 +254,13 @@ class TestTools:
             )
             loads += re.findall(r'<link[^>]+href="([^"]+)"[^>]*rel="(?:stylesheet|preload)"', html)
             assert [url for url in loads if "//" in url] == [], page.name
+
+
+class TestTools:
+    def test_hooks_use_only_local_tools(self) -> None:
+        """pre-commit fetches nothing: every hook is ours and runs a locked tool."""
+        config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+        hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+        assert {repo["repo"] for repo in config["repos"]} == {"local"}
+        assert {hook["language"] for hook in hooks} == {"system"}
+        assert all(hook["entry"].startswith(".venv/bin/") for hook in hooks)
