@@ -178,6 +178,11 @@ def _mode(channel: Channel) -> int:
     return kernel.BY_STEP if channel.step else kernel.BY_CURRENT
 
 
+def _timed(record: np.void) -> bool:
+    """Whether a current was ever seen; without one there is a capacity counter and an order."""
+    return math.isfinite(record["last_i"])
+
+
 def _name(channel: Channel) -> str:
     return f"{channel.station}/{channel.id}"
 
@@ -198,7 +203,7 @@ def _number(value: float) -> float | None:
 
 def _kind(record: np.void, channel: Channel) -> str:
     """What a step was, from its own numbers."""
-    if _mode(channel) == kernel.BY_CAPACITY:
+    if not _timed(record):
         return "charge" if record["v_last"] >= record["v_first"] else "discharge"
     if record["i_peak"] <= channel.rest_current_a:
         return "rest"
@@ -219,7 +224,7 @@ def _step(channel: Channel, record: np.void) -> Event:
     first = int(record["t_first"])
     name = _name(channel)
     charge = (float(record["up_as"]) + float(record["down_as"])) / 3600
-    timed = _mode(channel) != kernel.BY_CAPACITY
+    timed = _timed(record)
     detail: dict[str, Any] = {
         "channel": name,
         "step": _number(record["number"]),
@@ -305,7 +310,7 @@ def _resistances(record: np.void, channel: Channel) -> dict[str, Any]:
 
 def _cycle(channel: Channel, record: np.void) -> Event:
     name, first = _name(channel), int(record["cycle_t"])
-    timed = _mode(channel) != kernel.BY_CAPACITY
+    timed = _timed(record)
     raw = float(record["cycle_up_ah"]), float(record["cycle_down_ah"])
     whole = raw[0] + float(record["cycle_up_lost"]), raw[1] + float(record["cycle_down_lost"])
     detail: dict[str, Any] = {

@@ -53,7 +53,7 @@ STEADY = 0.9
 
 STATE = np.dtype(
     [(name, np.int64) for name in ("code", "channel", "ordinal", "rows", "t_first", "t_last")]
-    + [(name, np.int64) for name in ("complete", "started", "held", "pending", "pending_n")]
+    + [(name, np.int64) for name in ("complete", "started", "held", "pending_n")]
     + [
         (name, np.int64)
         for name in ("pending_t", "held_t", "row_t", "amp_t", "edge_t", "edge_rest")
@@ -205,7 +205,8 @@ def _count(s: Any, row: NDArray[np.float64]) -> None:
 def _is_new(s: Any, row: NDArray[np.float64], mode: int, rest: float) -> bool:
     """Whether a row begins another step than the open one."""
     if mode == BY_STEP:
-        return bool(np.isfinite(row[NUMBER]) and row[NUMBER] != s["number"])
+        # The first number names the step that is already open.
+        return bool(np.isfinite(row[NUMBER] - s["number"]) and row[NUMBER] != s["number"])
     if mode == BY_CURRENT:
         return bool(np.isfinite(row[I]) and _sign(row[I], rest) != s["sign"])
     return bool(np.isfinite(row[CAPACITY]) and _reset(s["capacity_last"], row[CAPACITY]))
@@ -378,10 +379,10 @@ def _row(
         if s["started"] == 0:
             s["edge_t"] = t
         s["started"] = 1
-        if np.isfinite(row[NUMBER]):
-            s["number"] = row[NUMBER]
         if np.isfinite(row[I]):
             s["sign"] = _sign(row[I], rest)
+    if np.isfinite(row[NUMBER]):
+        s["number"] = row[NUMBER]
     if np.isfinite(row[CYC]):
         s["cycle"] = row[CYC]
     v = row[V] if np.isfinite(row[V]) else s["last_v"]
@@ -422,6 +423,18 @@ def _row(
 
 
 @numba.njit(cache=True, error_model="numpy")
+def _known(s: Any, row: NDArray[np.float64], mode: int) -> int:
+    """How steps are found with what this channel really sends: recordings may lack a column."""
+    if mode == BY_CAPACITY:
+        return BY_CAPACITY
+    if np.isnan(s["last_i"]) and np.isnan(row[I]) and np.isfinite(row[CAPACITY]):
+        return BY_CAPACITY
+    if mode == BY_STEP and np.isnan(s["number"]) and np.isnan(row[NUMBER]):
+        return BY_CURRENT
+    return mode
+
+
+@numba.njit(cache=True, error_model="numpy")
 def _in_order(
     s: Any,
     t: int,
@@ -433,27 +446,37 @@ def _in_order(
     temps: NDArray[np.float64],
     n: int,
 ) -> int:
-    """Bridge a single row that goes back in time; a second one means the clock was set back."""
-    key = row[CAPACITY] if mode == BY_CAPACITY else row[I]
-    if not np.isfinite(key):
-        # A slow companion (temperature, voltage on its own): no axis of its own.
-        return _row(s, max(t, s["row_t"]), row, mode, rest, out, temps, n)
-    if s["held"] == 1:
-        s["held"] = 0
-        if t >= s["amp_t"]:
-            n = _row(s, max(s["amp_t"], t - BRIDGE_NS), held, mode, rest, out, temps, n)
-            s["regressions"] += 1
-        else:
-            s["row_t"] = s["held_t"]
-            s["amp_t"] = s["held_t"]
-            n = _row(s, s["held_t"], held, mode, rest, out, temps, n)
-            s["breaks"] += 1
-    if s["started"] == 1 and t < s["amp_t"]:
-        s["held"] = 1
-        s["held_t"] = t
-        held[:] = row
-        return n
-    return _row(s, t, row, mode, rest, out, temps, n)
+    """Bridge a single row that goes back in time; a second one means the clock was set back.
+
+    Only rows with a current (or, without one, a capacity) are judged: companions that come on
+    their own, such as a temperature, have no part in the time axis of the integral.
+    """
+    mode = _known(s, row, mode)
+    slow = np.isnan(row[CAPACITY] if mode == BY_CAPACITY else row[I])
+    for turn in range(2):
+        late, broken = False, False
+        at, line = t, row
+        if turn == 0:
+            if slow or s["held"] == 0:
+                continue
+            s["held"] = 0
+            late, broken = t >= s["amp_t"], t < s["amp_t"]
+            line = held
+            at = max(s["amp_t"], t - BRIDGE_NS) if late else s["held_t"]
+            if broken:
+                s["row_t"] = at
+                s["amp_t"] = at
+        elif slow:
+            at = max(t, s["row_t"])
+        elif s["started"] == 1 and t < s["amp_t"]:
+            s["held"] = 1
+            s["held_t"] = t
+            held[:] = row
+            continue
+        n = _row(s, at, line, mode, rest, out, temps, n)
+        s["regressions"] += int(late)
+        s["breaks"] += int(broken)
+    return n
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -501,35 +524,32 @@ def feed(
     """
     n = 0
     for k in range(start, len(sensor)):
-        channel = channel_of[sensor[k]]
-        if channel < 0 or quality[k] == 0 or not np.isfinite(value[k]):
+        c = channel_of[sensor[k]]
+        if c < 0 or quality[k] == 0 or not np.isfinite(value[k]):
             continue
         if n + ROOM > len(out):
             return k, n
-        s = state[channel]
-        line = pending[channel]
+        s = state[c]
+        line = pending[c]
         slot = slot_of[sensor[k]]
-        if s["pending"] == 1 and (time_ns[k] != s["pending_t"] or np.isfinite(line[slot])):
-            n = _in_order(
-                s, s["pending_t"], line, held[channel], mode[channel], rest[channel], out, temps, n
-            )
-            line[:] = np.nan
-            s["pending_n"] = 0
-        s["pending"] = 1
-        s["pending_t"] = time_ns[k]
-        s["pending_n"] += 1
-        line[slot] = value[k]
-        if s["pending_n"] == width[channel]:
-            n = _in_order(
-                s, s["pending_t"], line, held[channel], mode[channel], rest[channel], out, temps, n
-            )
-            line[:] = np.nan
-            s["pending"] = 0
-            s["pending_n"] = 0
+        for turn in range(2):
+            if turn == 0:
+                ripe = s["pending_n"] > 0 and (
+                    time_ns[k] != s["pending_t"] or np.isfinite(line[slot])
+                )
+            else:
+                s["pending_t"] = time_ns[k]
+                s["pending_n"] += 1
+                line[slot] = value[k]
+                ripe = s["pending_n"] == width[c]
+            if ripe:
+                at = s["pending_t"]
+                n = _in_order(s, at, line, held[c], mode[c], rest[c], out, temps, n)
+                line[:] = np.nan
+                s["pending_n"] = 0
     return len(sensor), n
 
 
-@numba.njit(cache=True, error_model="numpy")
 def finish(
     s: Any,
     pending: NDArray[np.float64],
@@ -539,17 +559,21 @@ def finish(
     out: NDArray[Any],
     temps: NDArray[np.float64],
 ) -> int:
-    """Close a channel at the end of a recording: last rows, open step, open cycle."""
+    """Close a channel at the end of a recording: last rows, open step, open cycle.
+
+    Runs once per channel, so it is plain Python on top of the compiled parts.
+    """
     n = 0
-    if s["pending"] == 1:
+    if s["pending_n"] > 0:
         n = _in_order(s, s["pending_t"], pending, held, mode, rest, out, temps, n)
-        s["pending"] = 0
+        s["pending_n"] = 0
     if s["held"] == 1:
-        s["held"] = 0
-        n = _row(s, s["amp_t"], held, mode, rest, out, temps, n)
-        s["regressions"] += 1
+        # Nothing comes after it: it stands where the last row in order stood.
+        n = _in_order(s, s["amp_t"], held.copy(), held, mode, rest, out, temps, n)
     if s["started"] == 0 or s["rows"] == 0:
         return n
+    if np.isnan(s["last_i"]):
+        mode = BY_CAPACITY
     resting = mode != BY_CAPACITY and s["i_peak"] <= rest
     both = s["charged"] == 1 and s["discharged"] == 1
     _add_to_cycle(s, mode, rest)
