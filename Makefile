@@ -12,6 +12,8 @@ WORKERS ?= auto
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests of one file share a process: their daemons and compiled kernels are started once.
+PARALLEL = -n $(WORKERS) --maxprocesses 8 --dist loadfile
 # uv from the PATH, else our own copy beside the environment.
 UV := $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
 COMPILE = UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate
@@ -28,13 +30,13 @@ bench: $(VENV)/.run ## Measure throughput and latency on this machine
 
 ##@ Develop
 test: $(VENV)/.dev peers ## Run every test but the long fault tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
 
 chaos: $(VENV)/.dev peers ## Run the long fault tests
 	$(BIN)/pytest tests -m chaos --timeout=0
 
 coverage: $(VENV)/.dev ## Measure which branches the tests reach (kernels uncompiled, so slow)
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout=600 --cov --cov-report=term:skip-covered --cov-report=html
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest $(PARALLEL) --timeout=600 --cov --cov-report=term:skip-covered --cov-report=html
 
 check: $(VENV)/.dev ## Check format, lint, types, import directions and the documentation
 	$(BIN)/ruff check
