@@ -1,0 +1,47 @@
+"""Detectors: what does not look right in a stream of samples, and since when.
+
+They run in a fixed order: :class:`Validity` decides which samples may be judged, :class:`Charts`
+compares each sensor with its approved baseline (run rules, EWMA, CUSUM), :class:`Hampel` looks for
+single outliers. All three share one shape: ``update(batch, name_of) -> events``, ``snapshot()``,
+``restore()``, ``follow(old)`` when the line description changes, and ``state(sensor)`` for the
+board. Findings are rare; "cannot judge" is an answer of its own and never means "in control".
+
+Everything is arithmetic on event times and values: no clock, no I/O, no random numbers, and the
+same events and state for every way to cut the stream into batches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twin.detectors.outliers import Hampel
+from twin.detectors.spc import Charts
+from twin.detectors.validity import Validity
+from twin.model.batch import Batch
+from twin.model.index import LineIndex, SensorRow
+from twin.model.line import Chart, Line, Sensor, Station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Charts", "Hampel", "Validity", "warm"]
+
+
+def warm() -> None:
+    """Compile every kernel (or load it from the cache), so that the first sample does not wait."""
+    sensor = Sensor(
+        key="warm",
+        spike=1.0,
+        chart=Chart(centre=0.0, sigma=1.0, ewma_lambda=0.2, cusum_k=0.5, hampel_window=5),
+    )
+    station = Station(id="warm", sensor=[sensor])
+    row = SensorRow(0, "warm/warm", station, sensor)
+    index = LineIndex(Line(), "0" * 16, [row], {row.id: row})
+    batch = Batch.of([0], [0], [0.0])
+    kinds: tuple[Callable[[LineIndex], Validity | Charts | Hampel], ...] = (
+        Validity,
+        Charts,
+        Hampel,
+    )
+    for kind in kinds:
+        kind(index).update(batch)

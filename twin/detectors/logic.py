@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from math import isnan
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -154,7 +154,7 @@ class Logic:
             "prints": list(self._prints),
             "arrays": {name: _pack(array) for name, array in self._arrays.items()},
             "open": [
-                [row, [msgspec.to_builtins(finding) for finding in self._open[row]]]
+                [row, [_plain_finding(finding) for finding in self._open[row]]]
                 for row in sorted(self._open)
             ],
         }
@@ -198,8 +198,9 @@ class Logic:
         for name, array in self._arrays.items():
             old = arrays[name]
             for new_row, old_row in pairs:
-                cut = tuple(slice(min(a, b)) for a, b in zip(array.shape, old.shape, strict=True))
-                array[(new_row, *cut[1:])] = old[(old_row, *cut[1:])]
+                # A longer window of another sensor may have made the arrays wider.
+                common = [min(a, b) for a, b in zip(array.shape[1:], old.shape[1:], strict=True)]
+                array[_block(new_row, common)] = old[_block(old_row, common)]
         new_of = {old_row: new_row for new_row, old_row in pairs}
         self._open = {new_of[row]: kept for row, kept in findings.items() if row in new_of}
         return [
@@ -209,13 +210,19 @@ class Logic:
             for finding in gone
         ]
 
-    def opened(self, sensor: int) -> list[Event]:
+    def follow(self, old: Self) -> list[Event]:
+        """Take over from the detector of the version of the line before; see :meth:`carry_over`."""
+        return self.carry_over(old.snapshot())
+
+    def open_findings(self, sensor: int) -> list[Event]:
         """Findings of a sensor that are open now, oldest first."""
         row = int(self._row_of[sensor])
         return [finding.event for finding in self._open.get(row, [])]
 
     def _settings(self) -> str:
-        return _print("\x1f".join(f"{r.id}={p}" for r, p in zip(self._rows, self._prints, strict=True)))
+        return _print(
+            "\x1f".join(f"{r.id}={p}" for r, p in zip(self._rows, self._prints, strict=True))
+        )
 
     def _check(self, state: dict[str, Any]) -> None:
         found = (state.get("detector"), state.get("version"))
@@ -299,12 +306,14 @@ class Row(msgspec.Struct, frozen=True):
     """What an event takes from the batch row it speaks about.
 
     Attributes:
+        i: Row of the batch.
         time_ns: Event time, ns.
         value: Value in the sensor's unit.
         product: Product id, or None.
         place: Metre or slot, or None.
     """
 
+    i: int
     time_ns: int
     value: float
     product: str | None
@@ -315,6 +324,7 @@ class Row(msgspec.Struct, frozen=True):
         """Row ``i`` of a batch."""
         place = float(batch.place[i])
         return cls(
+            i,
             int(batch.time_ns[i]),
             float(batch.value[i]),
             product_of(int(batch.product[i]), name_of),
@@ -364,7 +374,20 @@ def closing(
         t_last=t_last,
         value=at.value if at is not None else None,
         detail=detail,
+        row=at.i if at is not None else 0,
     )
+
+
+def _plain_finding(finding: Opened) -> dict[str, Any]:
+    """The finding without its batch row: state must not know how the stream was cut."""
+    plain: dict[str, Any] = msgspec.to_builtins(finding)
+    plain["event"]["row"] = 0
+    return plain
+
+
+def _block(row: int, sizes: list[int]) -> tuple[slice, ...]:
+    """One row, and of its further axes the first entries."""
+    return (slice(row, row + 1), *(slice(size) for size in sizes))
 
 
 def _print(text: str) -> str:

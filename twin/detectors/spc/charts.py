@@ -204,7 +204,7 @@ class Charts(Logic):
             "time_ns": int(now["time"]) if now["n"] else None,
             "value": float(now["value"]) if now["n"] else None,
             "rules": rule_names(facts.chosen, int(now["active"])),
-            "findings": [_brief(event) for event in self.opened(sensor)],
+            "findings": [_brief(event) for event in self.open_findings(sensor)],
         }
         if chart.ewma_lambda is not None:
             width = float(self._specs[c]["width"]) * (1.0 - float(now["fade"])) ** 0.5
@@ -244,6 +244,24 @@ class Charts(Logic):
             "names": names | {kernel.EWMA_BIT: "ewma", kernel.CUSUM_BIT: "cusum"},
         }
 
+    def plotted(self, sensor: int, points: int) -> dict[str, Any] | None:
+        """The last plotted points as plain lists for the board; None without a chart.
+
+        Returns:
+            ``t`` in s since 1970, ``v`` in the sensor's unit, ``rules`` with the names of the rules
+            each point broke.
+        """
+        found = self.points(sensor)
+        if found is None:
+            return None
+        cut = slice(max(0, len(found["value"]) - points), None)
+        chosen = self._facts[int(self._row_of[sensor])].chosen
+        return {
+            "t": (found["time_ns"][cut] / 1e9).tolist(),
+            "v": found["value"][cut].tolist(),
+            "rules": [rule_names(chosen, bits) for bits in found["rules"][cut].tolist()],
+        }
+
     def _spec(self, row: SensorRow, chosen: int) -> tuple[Any, ...]:
         chart = row.spec.chart
         if chart is None:
@@ -273,9 +291,7 @@ class Charts(Logic):
         if ended:
             last = change.n if gap else change.n - 1
             cause = "gap" if gap else "inside"
-            events += self._close_findings(
-                change.chart, ended, change.time_before, last, at, cause
-            )
+            events += self._close_findings(change.chart, ended, change.time_before, last, at, cause)
         facts = self._facts[change.chart]
         for part in facts.parts(change, at.value):
             number = self._number(change.chart)

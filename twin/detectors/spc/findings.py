@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twin.detectors.spc.rules import RuleSet
     from twin.model.index import SensorRow
 
-__all__ = ["Change", "ChartFacts", "Part", "rule_names"]
+__all__ = ["Change", "ChartFacts", "Part", "ewma_width", "rule_names"]
 
 _EWMA = 1 << kernel.EWMA_BIT | 1 << (kernel.EWMA_BIT + kernel.LOW)
 _CUSUM = 1 << kernel.CUSUM_BIT | 1 << (kernel.CUSUM_BIT + kernel.LOW)
@@ -95,6 +95,7 @@ class ChartFacts:
         form = ";fixed" if fixed_ewma else ""
         self.ewma_set = f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{form})@1"
         self.cusum_set = f"cusum({chart.cusum_k};{chart.cusum_h:g})@1"
+        self._said: dict[int, tuple[str, dict[str, Any]]] = {}
         self._common: dict[str, Any] = {
             "baseline": chart.baseline,
             "centre": chart.centre,
@@ -135,25 +136,31 @@ class ChartFacts:
                 "n_last": change.n,
                 "onset": iso(part.time_first),
             },
+            row=at.i,
         )
 
     def _runs(self, opened: int, change: Change, value: float) -> Part:
-        names = rule_names(self.chosen, opened)
-        bits = opened | opened >> kernel.LOW | opened >> kernel.BOTH
-        lowest = (bits & _PLANE & -(bits & _PLANE)).bit_length() - 1
+        if opened not in self._said:
+            self._said[opened] = self._words(opened)
+        rule, words = self._said[opened]
+        detail = {**words, "statistic": (value - self.chart.centre) / self.chart.sigma}
+        return Part(opened, rule, self.chosen.id, change.n_first, change.time_first, detail)
+
+    def _words(self, opened: int) -> tuple[str, dict[str, Any]]:
+        """Name and unchanging detail of run rules that open together."""
+        bits = (opened | opened >> kernel.LOW | opened >> kernel.BOTH) & _PLANE
+        lowest = (bits & -bits).bit_length() - 1
         rule = self.chosen.rules[lowest]
         side = _side(opened, lowest)
-        detail = {
+        return rule.id, {
             "arl0": self.chosen.arl0,
             "lcl": self.lcl,
             "meaning": rule.meaning(side),
-            "rules": names,
+            "rules": rule_names(self.chosen, opened),
             "side": side,
-            "statistic": (value - self.chart.centre) / self.chart.sigma,
             "ucl": self.ucl,
             "usual": rule.usual,
         }
-        return Part(opened, rule.id, self.chosen.id, change.n_first, change.time_first, detail)
 
     def _ewma(self, opened: int, change: Change) -> Part:
         side = _side(opened, kernel.EWMA_BIT)

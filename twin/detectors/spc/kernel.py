@@ -33,7 +33,7 @@ LOW, BOTH = 16, 32
 """Shifts of the planes of ``active``; high needs none."""
 
 BEYOND, EITHER, MIXED, WITHIN, TREND, ALTERNATE, PAIR = range(7)
-"""Codes of rule kinds. MIXED is EITHER with points on both sides."""
+"""Codes of rule kinds, those that count points first. MIXED is EITHER with both sides."""
 
 CAUSE_POINT, CAUSE_GAP = 0, 1
 
@@ -157,7 +157,7 @@ def _rule_bits(
                     active |= 1 << r
             elif low & 1 and (low == window or _count(low) >= k):
                 active |= 1 << (r + LOW)
-        elif kind == EITHER or kind == MIXED:  # noqa: PLR1714 - a set test is slow when compiled
+        elif EITHER <= kind <= MIXED:
             out = high | low
             if (
                 out & 1
@@ -177,7 +177,7 @@ def _rule_bits(
             odd = rules[chosen, r]["odd"]
             rises = up & window
             falls = down & window
-            if rises ^ falls == window and (rises == odd or falls == odd):
+            if rises ^ falls == window and (rises if up & 1 else falls) == odd:
                 active |= 1 << (r + BOTH)
         elif (high & 1 and low & 2) or (low & 1 and high & 2):
             active |= 1 << (r + BOTH)
@@ -202,7 +202,7 @@ def _span(
         kind = rules[chosen, r]["kind"]
         level = rules[chosen, r]["level"]
         span = rules[chosen, r]["span"]
-        if kind == BEYOND or kind == EITHER or kind == MIXED:  # noqa: PLR1714 - as above
+        if kind <= MIXED:
             bits = 0
             if kind != BEYOND or side & 1:
                 bits |= beyond[chart, 0, level]
