@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Piece = Table | Samples | Note | Entries
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "cut"]
 
 _CHECKPOINT_S = 5.0
 _KEPT_TYPES = ("data_quality", "formation_step", "formation_cycle")
@@ -92,7 +92,7 @@ class Replay:
             The new events.
         """
         found: list[Event] = []
-        for part in _parts(piece, self._split):
+        for part in cut(piece, self._split):
             found += self._feed(part, base)
         if time.monotonic() - self._checkpoint >= _CHECKPOINT_S:
             self.checkpoint()
@@ -193,7 +193,8 @@ class Replay:
         self._store.close()
 
 
-def _parts(piece: Piece, split: int | None) -> Iterator[Piece]:
+def cut(piece: Piece, split: int | None) -> Iterator[Piece]:
+    """The piece in parts of at most ``split`` rows."""
     if split is None or isinstance(piece, Note) or len(piece) <= split:
         yield piece
         return

@@ -294,6 +294,10 @@ class Reader:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    def snapshot_cursors(self) -> list[int]:
+        """Entries at which snapshots stand."""
+        return [cursor for (cursor,) in self._db.execute("SELECT cursor FROM snapshot")]
+
     def close(self) -> None:
         """Close the view."""
         self._db.close()

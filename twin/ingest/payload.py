@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -15,12 +16,15 @@ from twin.model.message import Reason
 if TYPE_CHECKING:
     from twin.ingest.route import PathStep, Route, Target
 
-__all__ = ["MAX_BYTES", "Rows", "read_nested", "read_single"]
+__all__ = ["MAX_BYTES", "Rows", "read_nested", "read_row", "read_single"]
 
 MAX_BYTES: Final = 262_144
 """Largest payload that is looked into."""
 _MAX_SAMPLES = 500
 _MAX_NUMBER = 64
+
+_FINER = re.compile(r"\.\d{6}(\d{1,3})")
+"""Digits of a fraction behind the microseconds, which datetime drops."""
 
 Scalar = float | bool | str | None
 
@@ -227,14 +231,7 @@ def read_nested(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
     Raises:
         DecodeError: The document cannot be read, or holds none of the mapped values.
     """
-    if len(payload) > MAX_BYTES:
-        raise DecodeError(Reason.OVERSIZE, f"{len(payload)} bytes; at most {MAX_BYTES}")
-    try:
-        document = _decode_any(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError(Reason.DECODE, f"no JSON ({error}): {_excerpt(payload)}") from error
-    except RecursionError as error:
-        raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
+    document = _document(payload)
     time = _look(document, route.time) if route.time else _usual_time(document)
     said = _look(document, route.seq) if route.seq else _usual_seq(document)
     seq = said if type(said) is int and said >= 0 else -1
@@ -260,6 +257,47 @@ def read_nested(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
     if route.time_unit != "auto":
         for row in range(before, len(rows.sensor)):
             rows.time_unit[row] = route.time_unit
+
+
+def _document(payload: bytes) -> Any:
+    if len(payload) > MAX_BYTES:
+        raise DecodeError(Reason.OVERSIZE, f"{len(payload)} bytes; at most {MAX_BYTES}")
+    try:
+        return _decode_any(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(Reason.DECODE, f"no JSON ({error}): {_excerpt(payload)}") from error
+    except RecursionError as error:
+        raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
+
+
+def read_row(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
+    """Append a row of a recording that is played as messages: column name to value.
+
+    Raises:
+        DecodeError: No JSON object, or it holds none of the station's columns.
+    """
+    document = _document(payload)
+    if not isinstance(document, dict):
+        raise DecodeError(Reason.SCHEMA, "a row is one JSON object of column names and values")
+    seq = _usual_seq(document)
+    before = len(rows.sensor)
+    for name, value in document.items():
+        target = route.columns.get(name)
+        if target is not None and type(value) in {float, int}:
+            _push(
+                rows,
+                target.index,
+                document.get("ts"),
+                float(value),
+                GOOD,
+                seq if type(seq) is int and seq >= 0 else -1,
+                entry,
+            )
+    if len(rows.sensor) == before:
+        raise DecodeError(
+            Reason.SCHEMA,
+            f"none of the station's columns is there ({', '.join(list(route.columns)[:8])} …)",
+        )
 
 
 def _append_nested(
@@ -319,4 +357,6 @@ def iso_to_ns(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone; append Z or an offset")
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400_000_000 + delta.seconds * 1_000_000 + delta.microseconds) * 1000
+    found = (delta.days * 86_400_000_000 + delta.seconds * 1_000_000 + delta.microseconds) * 1000
+    finer = _FINER.search(text)
+    return found + int(finer[1].ljust(3, "0")) if finer else found

@@ -11,9 +11,9 @@ from twin.units import conversion
 
 if TYPE_CHECKING:
     from twin.model.index import LineIndex, SensorRow
-    from twin.model.line import Mapping
+    from twin.model.line import LineHead, Mapping, Station
 
-__all__ = ["PathStep", "Route", "RouteKind", "Router", "Target", "filter_matches", "parse_path"]
+__all__ = ["PathStep", "Route", "RouteKind", "Router", "Target", "filter_matches", "parse_path", "station_topic"]
 
 PathStep = str | int
 _CACHE = 200_000
@@ -27,6 +27,8 @@ class RouteKind(Enum):
     """One sensor: a number, an object with a value, or an array of such objects."""
     NESTED = "nested"
     """Values of several sensors at named places of a JSON document."""
+    ROW = "row"
+    """Values of one station side by side, by column name: a recording played as messages."""
     SPARKPLUG = "sparkplug"
     PRODUCT = "product"
     """A product starts, ends or moves."""
@@ -74,6 +76,7 @@ class Route:
     seq: list[PathStep] = field(default_factory=list)
     quality: list[PathStep] = field(default_factory=list)
     station: str = ""
+    columns: dict[str, Target] = field(default_factory=dict)
 
 
 _UNKNOWN = Route(RouteKind.UNKNOWN)
@@ -116,6 +119,17 @@ def filter_matches(pattern: str, topic: str) -> list[str] | None:
     return caught if len(parts) == len(wanted) else None
 
 
+def station_topic(head: LineHead, station: Station, key: str) -> str:
+    """Topic of ``key`` at a station by the line's pattern."""
+    return (
+        head.topic.replace("{site}", head.site)
+        .replace("{area}", station.area)
+        .replace("{line}", head.name)
+        .replace("{station}", station.id)
+        .replace("{key}", key)
+    )
+
+
 class Router:
     """Routes of one version of the line."""
 
@@ -141,17 +155,17 @@ class Router:
         for row in index.sensors:
             self._columns.setdefault(row.spec.column or row.spec.key, _target(row))
             self._columns.setdefault(row.id, _target(row))
-        head = index.line.line
         for station in index.line.station:
-            topic = (
-                head.topic.replace("{site}", head.site)
-                .replace("{area}", station.area)
-                .replace("{line}", head.name)
-                .replace("{station}", station.id)
-            )
-            self._routes.setdefault(
-                topic.replace("{key}", "product"), Route(RouteKind.PRODUCT, station=station.id)
-            )
+            self._station_routes(station)
+
+    def _station_routes(self, station: Station) -> None:
+        product = Route(RouteKind.PRODUCT, station=station.id)
+        row = Route(RouteKind.ROW, station=station.id)
+        for sensor in self._index.sensors:
+            if sensor.station.id == station.id:
+                row.columns.setdefault(sensor.spec.column or sensor.spec.key, _target(sensor))
+        self._routes.setdefault(station_topic(self._index.line.line, station, "product"), product)
+        self._routes.setdefault(station_topic(self._index.line.line, station, "row"), row)
 
     def find(self, topic: str) -> Route:
         """The route of a topic."""

@@ -1,0 +1,10 @@
+"""The command ``linetwin``: one module per group of commands.
+
+Exit codes: 0 done; 1 something failed while it ran (``doctor`` found a problem, the ledger does not
+balance); 2 wrong arguments, settings or line description; 3 input that cannot be read; 4 a
+port, broker or file cannot be reached; 130 interrupted by Ctrl-C, nothing lost.
+"""
+
+from twin.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,56 @@
+"""``user``: who may do what on the board."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dashboards.board.auth import ROLES, Users
+from twin.cli.out import console, print_json
+
+__all__ = ["add_to"]
+
+users = typer.Typer(no_args_is_help=True, help="Users of the board.")
+DataOption = Annotated[Path, typer.Option(metavar="DIR", help="Data folder of the line.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(users, name="user")
+
+
+@users.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="User name.")],
+    *,
+    data: DataOption,
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(ROLES)}.")] = "operator",
+) -> None:
+    """Add a user, or give one a new password; prints the password once."""
+    password = secrets.token_urlsafe(12)
+    data.mkdir(parents=True, exist_ok=True)
+    Users(data / "users.json").put(name, password, role)
+    console.print(f"{name} ({role}): {password}", markup=False)
+
+
+@users.command("disable")
+def disable(name: Annotated[str, typer.Argument(help="User name.")], *, data: DataOption) -> None:
+    """Lock a user out; sessions end within seconds."""
+    Users(data / "users.json").disable(name)
+    console.print(f"{name} is locked out", markup=False)
+
+
+@users.command("list")
+def list_(
+    *, data: DataOption, json: Annotated[bool, typer.Option("--json", help="JSON.")] = False
+) -> None:
+    """List users and roles."""
+    names = Users(data / "users.json").names()
+    if json:
+        print_json(names)
+    else:
+        for name, role in sorted(names.items()):
+            console.print(f"{name:20} {role}", markup=False)
