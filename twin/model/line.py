@@ -142,7 +142,7 @@ class Sensor(Model):
         offset_m: Distance of the sensor behind the station's reference point along the web.
         control: Row of the control plan, for example ``CP13``.
         chart: Control chart.
-        limits: Specification limits when there is no control plan row.
+        limits: Specification limits; they win over those of the control plan row.
         each: Repeats the row: every name gets the values of a range (``"0..999"``, ``"01..16"``)
             or a list; ``key``, ``title``, ``topic``, ``path``, ``column``, ``sparkplug`` and
             ``control`` hold it as ``{name}``.
@@ -324,7 +324,8 @@ class Mapping(Model):
     Attributes:
         topic: MQTT topic filter; ``+`` and ``#`` allowed. ``{1}``, ``{2}`` … in ``values`` stand
             for what each ``+`` matched.
-        time: Path of the event time; empty means receive time.
+        time: Path of the event time; empty means ``ts``, ``timestamp`` or ``time`` at the top,
+            and without these the receive time.
         time_unit: Unit of a numeric time; ``auto`` tells seconds, ms, us and ns apart by size.
         seq: Path of the source's sequence number.
         quality: Path of the quality code.
