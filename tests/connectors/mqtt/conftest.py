@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import socket
 from collections import defaultdict
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from connectors.mqtt.codec import Decoder, encode
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.packets import V5, Connack, Connect, Pubacks, Publishes
+from connectors.mqtt.player import play
 from twin.clock import SystemClock
 from twin.model import line
 from twin.model.message import Kind
@@ -205,3 +207,61 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+class Mosquitto:
+    """A real broker that can be killed and started again on its data."""
+
+    def __init__(self, folder, port, extra=""):
+        self.folder, self.port, self.process = folder, port, None
+        folder.mkdir(exist_ok=True)
+        (folder / "mosquitto.conf").write_text(
+            f"listener {port} 127.0.0.1\nuser root\nallow_anonymous true\npersistence true\n"
+            f"persistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1\n"
+            f"max_queued_messages 0\nmax_inflight_messages 1000\n{extra}\n"
+        )
+
+    async def start(self):
+        self.process = await asyncio.create_subprocess_exec(
+            "mosquitto",
+            "-c",
+            str(self.folder / "mosquitto.conf"),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except OSError:
+                    await asyncio.sleep(0.02)
+                else:
+                    writer.close()
+                    await writer.wait_closed()
+                    return
+
+    async def kill(self):
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    def forget(self):
+        """Lose every session, as a broker does that stores nothing."""
+        (self.folder / "mosquitto.db").unlink(missing_ok=True)
+
+    async def publish(self, payloads, topic="plant/x", qos=1, **kw):
+        """Publish with the player of this package."""
+        rows = [(0.0, topic, p) for p in payloads]
+        return await play(
+            rows, "127.0.0.1", self.port, speed=None, qos=qos, client_id="test-pub", **kw
+        )
+
+
+@pytest.fixture
+async def mosquitto(tmp_path, free_port):
+    if shutil.which("mosquitto") is None:
+        pytest.skip("mosquitto is not installed")
+    broker = Mosquitto(tmp_path / "broker", free_port)
+    await broker.start()
+    yield broker
+    await broker.kill()
