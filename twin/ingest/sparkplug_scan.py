@@ -32,6 +32,7 @@ class Column(IntEnum):
     ALIAS = 2
     """Alias; in row 0 the ``seq``."""
     DATATYPE = 3
+    """Data type; in row 0 the flags that every metric has."""
     KIND = 4
     """Field number of the value (:class:`Wire`), 0 for none."""
     BITS = 5
@@ -230,7 +231,7 @@ def _payload(
     """Fill ``table``; returns the number of metrics or an error code."""
     head = table[0]
     head[:] = 0
-    at, end, count, flags = 0, len(buffer), 0, 0
+    at, end, count, flags, common = 0, len(buffer), 0, 0, -1
     while at < end:
         key, at = varint(buffer, at, end)
         if at < 0:
@@ -249,6 +250,7 @@ def _payload(
             if done < 0:
                 return done
             flags |= table[count, Column.FLAGS]
+            common &= table[count, Column.FLAGS]
         elif field == 1:
             head[Column.TIME], _ = varint(buffer, at, end)
             flags |= Has.PAYLOAD_TIME
@@ -256,7 +258,7 @@ def _payload(
             head[Column.ALIAS], _ = varint(buffer, at, end)
             flags |= Has.SEQ
         at = after
-    head[Column.FLAGS] = flags
+    head[Column.FLAGS], head[Column.DATATYPE] = flags, common
     return count
 
 

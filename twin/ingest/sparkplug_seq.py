@@ -122,7 +122,7 @@ class SequenceTracker:
 
     def snapshot(self) -> list[Any]:
         """State as msgpack-able values."""
-        return [self.expected, self.unreadable, self.waiting, self.lost, self.certain]
+        return [self.expected, self.unreadable, self.waiting[:], self.lost[:], self.certain]
 
     @classmethod
     def restored(cls, state: list[Any]) -> SequenceTracker:
