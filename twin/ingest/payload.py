@@ -61,6 +61,7 @@ class Rows:
         source_seq: The device's own sequence number, -1 when it sends none.
         entry: Position of the message among the entries being decoded.
         time_unit: Unit of times per row where it is not found by size; sparse.
+        columns: Messages that came in columns already: (position of the message, columns).
     """
 
     sensor: list[int] = field(default_factory=list)
@@ -70,6 +71,7 @@ class Rows:
     source_seq: list[int] = field(default_factory=list)
     entry: list[int] = field(default_factory=list)
     time_unit: dict[int, str] = field(default_factory=dict)
+    columns: list[tuple[int, Any]] = field(default_factory=list)
 
 
 def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:

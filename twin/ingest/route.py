@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import LineHead, Mapping, Station
 
-__all__ = ["PathStep", "Route", "RouteKind", "Router", "Target", "filter_matches", "parse_path", "station_topic"]
+__all__ = [
+    "PathStep",
+    "Route",
+    "RouteKind",
+    "Router",
+    "Target",
+    "filter_matches",
+    "parse_path",
+    "station_topic",
+]
 
 PathStep = str | int
 _CACHE = 200_000

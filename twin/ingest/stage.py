@@ -14,6 +14,7 @@ from twin.ingest.dead import DeadLetter, DeadLetters, excerpt
 from twin.ingest.discovery import Discovery
 from twin.ingest.payload import Rows, read_single
 from twin.ingest.route import Route, RouteKind, Router, Target
+from twin.ingest.sparkplug_feed import SparkplugFeed
 from twin.ingest.times import to_ns
 from twin.model.batch import GOOD, Batch
 from twin.model.message import Flag, Reason
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from twin.model.event import Event
     from twin.model.index import LineIndex
     from twin.model.message import Entries
     from twin.model.table import Samples, Table
@@ -50,12 +52,14 @@ class Decoded:
     """What a run of entries held.
 
     Attributes:
-        items: Batches and product messages in journal order.
+        items: Batches, product messages and events in journal order.
         letters: Dead letters to keep.
+        rebirths: Sparkplug nodes to ask for their birth certificates.
     """
 
-    items: list[Batch | ProductMessage] = field(default_factory=list)
+    items: list[Batch | ProductMessage | Event] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    rebirths: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Ingest:
@@ -76,8 +80,30 @@ class Ingest:
         self._checker = Checker(index)
         self.dead = DeadLetters()
         self.discovery = Discovery()
+        self._sparkplug = SparkplugFeed(index, self._router, self.discovery)
         self.received = 0
         self.stored = 0
+
+    # -- time -----------------------------------------------------------------------------------
+
+    @property
+    def has_timers(self) -> bool:
+        """Whether a message may start a timer."""
+        return self._sparkplug.active
+
+    def due_ns(self) -> int | None:
+        """When :meth:`tick` has something to say at the earliest."""
+        return self._sparkplug.host.due_ns()
+
+    def tick(self, now_ns: int) -> Decoded:
+        """Time has passed."""
+        out = Decoded()
+        due = self.due_ns()
+        if due is not None and due <= now_ns:
+            told = self._sparkplug.tick(now_ns)
+            out.items.extend(told.events)
+            out.rebirths.extend(told.rebirths)
+        return out
 
     # -- messages -----------------------------------------------------------------------------
 
@@ -114,6 +140,23 @@ class Ingest:
             Reason.UNKNOWN_TAG,
             "no sensor of the line description has this topic; the discovery list proposes a row",
         )
+
+    def _spark(self, entries: Entries, i: int, rows: Rows, out: Decoded) -> Rows:
+        told = self._sparkplug.handle(entries.topics[i], entries.payloads[i], entries.recv_ns[i])
+        if told.events:
+            self._flush(entries, rows, out)
+            out.items.extend(told.events)
+            rows = Rows()
+        out.rebirths.extend(told.rebirths)
+        for reason, detail in told.refused:
+            self._refuse(entries, i, reason, detail, out)
+        if len(told.sensor):
+            rows.columns.append((i, told))
+        elif not told.refused:
+            # Session control without a sample: counted once, like every message.
+            self.received += 1
+            self.stored += 1
+        return rows
 
     def refuse_product(self, message: ProductMessage, error: DecodeError, out: Decoded) -> None:
         """A product message turned out to be wrong when it was applied."""
@@ -152,8 +195,9 @@ class Ingest:
             out.letters.append(letter)
 
     def _flush(self, entries: Entries, rows: Rows, out: Decoded) -> None:
-        if not rows.sensor:
+        if not rows.sensor and not rows.columns:
             return
+        recv = np.array(entries.recv_ns, np.int64)
         entry = np.array(rows.entry, np.int64)
         raw = RawColumns(
             np.array(rows.sensor, np.int32),
@@ -163,11 +207,14 @@ class Ingest:
             np.zeros(len(entry), np.uint8),
             np.array(rows.source_seq, np.int64),
             entry + entries.first_seq,
-            np.array(entries.recv_ns, np.int64)[entry],
+            recv[entry],
         )
+        if rows.columns:
+            raw = _merge(raw, rows.columns, entries.first_seq, recv)
 
         def refuse(row: int, reason: str, detail: str) -> None:
-            self._refuse(entries, rows.entry[row], reason, detail, out, new=False)
+            i = int(raw.seq[row]) - entries.first_seq
+            self._refuse(entries, i, reason, detail, out, new=False)
 
         self._check(raw, refuse, out)
 
@@ -340,6 +387,7 @@ class Ingest:
             "dead": self.dead.snapshot(),
             "discovery": self.discovery.snapshot(),
             "dedupe": self._checker.dedupe.snapshot(),
+            "sparkplug": self._sparkplug.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -349,15 +397,19 @@ class Ingest:
         self.dead.restore(state["dead"])
         self.discovery.restore(state["discovery"])
         self._checker.dedupe.restore(state["dedupe"])
+        self._sparkplug.restore(state["sparkplug"])
 
     def follow(self, old: Ingest) -> None:
         """Take over counts, lists and what stays known from the version before."""
         self.received, self.stored = old.received, old.stored
         self.dead, self.discovery = old.dead, old.discovery
+        self._sparkplug.discovery = self.discovery
+        self._sparkplug.follow(old._sparkplug)
         known = {
             topic
             for topic in self.discovery.found
             if self._router.find(topic).kind is not RouteKind.UNKNOWN
+            or topic in self._router.sparkplug
         }
         self.discovery.forget(known)
         pairs = [
@@ -369,6 +421,40 @@ class Ingest:
             self._checker.dedupe = old._checker.dedupe
         else:
             self._checker.dedupe.carry_over(old._checker.dedupe, pairs)
+
+
+def _merge(
+    plain: RawColumns,
+    columns: list[tuple[int, Any]],
+    first_seq: int,
+    recv: NDArray[np.int64],
+) -> RawColumns:
+    """Rows of Sparkplug messages among the others, in the order of arrival."""
+    lengths = [len(told.sensor) for _, told in columns]
+    entry = np.repeat(np.array([i for i, _ in columns], np.int64), lengths)
+    value = np.concatenate([told.value for _, told in columns])
+    # Nodes send changes, and payloads without metric times share one: another value at the same
+    # time is another sample. Only the same value again (a rebirth) is a duplicate.
+    identity = value.view(np.int64) & np.iinfo(np.int64).max
+    sparse = RawColumns(
+        np.concatenate([told.sensor for _, told in columns]),
+        np.concatenate([told.time_ns for _, told in columns]),
+        value,
+        np.concatenate([told.quality for _, told in columns]),
+        np.concatenate([told.marks for _, told in columns]),
+        identity,
+        entry + first_seq,
+        recv[entry],
+    )
+    if not len(plain.sensor):
+        return sparse
+    order = np.argsort(np.concatenate([plain.seq, sparse.seq]), kind="stable")
+    return RawColumns(
+        *(
+            np.concatenate([getattr(plain, name), getattr(sparse, name)])[order]
+            for name in RawColumns.__slots__
+        )
+    )
 
 
 def _by_seq(letter: DeadLetter) -> int:
