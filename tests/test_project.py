@@ -232,6 +232,16 @@ class TestDocumentation:
         rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d.]+) \|$", page, re.MULTILINE)
         assert {(name, str(preset.arl0)) for name, preset in PRESETS.items()} == set(rows)
 
+    def test_exit_codes_are_explained(self) -> None:
+        """The page about operations has a row for every exit code."""
+        from twin.cli.out import (
+            Exit,
+        )  # brings the whole application, which no other test here needs
+
+        page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (\d+) \| \S", page, re.MULTILINE)
+        assert [str(int(code)) for code in Exit] == rows
+
     def test_reasons_are_explained(self) -> None:
         """The page about MQTT explains every code of a refusal."""
         page = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
