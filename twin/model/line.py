@@ -269,7 +269,8 @@ class Alarm(Model):
             ``stale`` = no data.
         limit: Limit in the sensor's unit (``above``, ``below``); for ``outside`` the half width
             around the target of the limits.
-        rules: For ``chart``: the rules that count; empty means rule 1, EWMA, CUSUM.
+        rules: For ``chart``: the rules that count, of ``rule1`` … ``rule8``, ``r4s``, ``ewma``,
+            ``cusum``, ``hampel``; empty means ``rule1``, ``ewma`` and ``cusum``.
         deadband: The value must come back by this much before the alarm clears.
         on_delay_s: The condition must hold this long.
         off_delay_s: The condition must be gone this long.
