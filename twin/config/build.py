@@ -135,11 +135,11 @@ def _expanded(
         for name, text in {"key": sensor.key, **filled}.items():
             _check_names(text, known, (*path, name), problems)
         _check_names(sensor.topic, {*known, *PLACES}, (*path, "topic"), problems)
-    topic = sensor.topic or ("" if sensor.sparkplug else pattern)
+    topic = fill(sensor.topic or ("" if sensor.sparkplug else pattern), names)
     for each in _each(sensor.each, path, problems):
         key = fill(sensor.key, each)
         update: dict[str, Any] = {name: fill(text, each) for name, text in filled.items()}
-        update |= {"key": key, "topic": fill(topic, {**names, **each, "key": key}), "each": {}}
+        update |= {"key": key, "topic": fill(topic, {**each, "key": key}), "each": {}}
         yield _with(sensor, **update)
 
 

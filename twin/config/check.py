@@ -6,43 +6,23 @@ import re
 import zoneinfo
 from typing import TYPE_CHECKING
 
+from twin.config.alarms import check_alarm
 from twin.config.build import PLACES, product_topic
 from twin.config.connect import check_broker, check_listener, filter_problem, topic_problem
 from twin.config.expand import names_in
-from twin.model.line import Priority, Role
+from twin.config.problems import some
+from twin.config.rule_sets import RULE_SETS
+from twin.model.line import Role
 from twin.units import check_unit, conversion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from twin.config.build import Built
     from twin.config.positions import Path
     from twin.config.problems import Problems
     from twin.model.index import SensorRow
-    from twin.model.line import Alarm, Line, Mapping, Sensor
+    from twin.model.line import Line, Mapping, Sensor
 
-__all__ = ["RULE_SETS", "check", "matcher"]
-
-RULE_SETS = {
-    "shewhart": 370.40,
-    "western_electric": 91.75,
-    "western_electric_all": 84.18,
-    "nelson": 73.55,
-    "nelson_shift": 109.05,
-    "minitab_all": 88.1,
-    "aiag": 54.15,
-    "aiag_short": 80.45,
-    "westgard": 158.27,
-    "westgard_7t": 150.8,
-    "juran": 89.0,
-    "montgomery": 65.7,
-    "ihi": 115.1,
-}
-"""Name of a rule set to its ARL0: the mean number of points between two false signals.
-
-Independent normal data, known parameters. Exact Markov chains; sets with a trend or alternation
-rule are simulated, with a standard error of at most 0.2.
-"""
+__all__ = ["check"]
 
 _TOPIC_BAD = re.compile(r"[+#\0{}]")
 _SPARKPLUG = re.compile(r"[^/+#:{}]+(?:/[^/+#:{}]+){1,2}:[^{}]+")
@@ -69,20 +49,10 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     for i, mapping in enumerate(line.mapping):
         _mapping(mapping, built, ("mapping", i), problems)
     for i, alarm in enumerate(line.alarm):
-        _alarm(alarm, built, ("alarm", i), problems)
+        check_alarm(alarm, built, ("alarm", i), problems)
     for i, broker in enumerate(line.broker):
         check_broker(broker, ("broker", i), problems)
     check_listener(line.listener, problems)
-
-
-def matcher(pattern: str) -> re.Pattern[str]:
-    """Expression for ids that an alarm's ``sensor`` means; ``*`` is any run of characters.
-
-    Examples:
-        >>> bool(matcher("calender/*").fullmatch("calender/line_load"))
-        True
-    """
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
 
 
 def _table(line: Line, path: Path) -> Sensor:
@@ -140,7 +110,7 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
                 ("station", i, "zone"),
                 "no such zone",
                 station.zone,
-                _names(zones, "none, there is no [[zone]]"),
+                some(zones, "none, there is no [[zone]]"),
             )
         if not station.encoder:
             continue
@@ -148,7 +118,7 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
         encoder = built.by_id.get(f"{station.id}/{station.encoder}")
         if encoder is None:
             keys = [row.spec.key for row in built.sensors if row.station.id == station.id]
-            problems.unknown("sensor", path, "no such sensor here", station.encoder, _names(keys))
+            problems.unknown("sensor", path, "no such sensor here", station.encoder, some(keys))
         elif encoder.spec.role is not Role.COUNTER:
             problems.add(
                 path, "is not a counter", station.encoder, 'a sensor with role = "counter"'
@@ -172,6 +142,7 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
         problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
     chart = sensor.chart
     if chart and chart.rules is not None and chart.rules not in RULE_SETS:
+        problems.partial.add("limits")
         problems.add(
             (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
         )
@@ -234,7 +205,7 @@ def _channels(line: Line, built: Built, problems: Problems) -> None:
     for path, channel in zip(built.channel_origin, built.channels, strict=True):
         if channel.station not in stations:
             where: Path = (*path, "station")
-            problems.unknown("sensor", where, "no such station", channel.station, _names(stations))
+            problems.unknown("sensor", where, "no such station", channel.station, some(stations))
             continue
         keys = {name: getattr(channel, name) for name in (*_CHANNEL_UNITS, "step", "cycle")}
         for name, value in keys.items():
@@ -250,7 +221,7 @@ def _channel_sensor(
 ) -> None:
     row = built.by_id.get(sensor)
     if row is None:
-        problems.unknown("sensor", path, "no such sensor", sensor, _names(built.by_id))
+        problems.unknown("sensor", path, "no such sensor", sensor, some(built.by_id))
     elif unit is not None:
         _convertible(row.spec.unit, unit, path, f"the unit of {sensor}", problems)
 
@@ -274,12 +245,12 @@ def _mapping(mapping: Mapping, built: Built, path: Path, problems: Problems) -> 
             )
         elif not _mapped(sensor, built):
             problems.unknown(
-                "sensor", (*path, "values", sensor), "no such sensor", sensor, _names(built.by_id)
+                "sensor", (*path, "values", sensor), "no such sensor", sensor, some(built.by_id)
             )
     for sensor, unit in mapping.units.items():
         where: Path = (*path, "units", sensor)
         if sensor not in mapping.values:
-            problems.add(where, "is not among values", sensor, _names(mapping.values))
+            problems.add(where, "is not among values", sensor, some(mapping.values))
             continue
         try:
             check_unit(unit)
@@ -297,44 +268,3 @@ def _mapped(pattern: str, built: Built) -> list[SensorRow]:
     parts = re.split(r"\{\d+\}", pattern)
     expression = re.compile("[^/]+".join(map(re.escape, parts)))
     return [row for name, row in built.by_id.items() if expression.fullmatch(name)]
-
-
-def _alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> None:
-    if alarm.priority in (Priority.P1, Priority.P2):
-        for name in ("cause", "consequence", "action"):
-            if not getattr(alarm, name).strip():
-                problems.add((*path, name), f"is missing, and a {alarm.priority} alarm needs one")
-    if alarm.limit is None and alarm.when in ("above", "below", "outside"):
-        problems.add(
-            (*path, "limit"), f'is missing, and when = "{alarm.when}" needs one', allowed="a number"
-        )
-    expression = matcher(alarm.sensor)
-    rows = [row for name, row in built.by_id.items() if expression.fullmatch(name)]
-    if not rows:
-        problems.unknown(
-            "sensor", (*path, "sensor"), "no such sensor", alarm.sensor, _names(built.by_id)
-        )
-        return
-    without = [row.id for row in rows if not _can_alarm(alarm, row.spec)]
-    if len(without) == len(rows) or (without and alarm.when == "outside"):
-        need = "chart" if alarm.when == "chart" else "target in its limits"
-        problems.unknown(
-            "limits",
-            (*path, "sensor"),
-            f"{without[0]} has no {need}",
-            alarm.sensor,
-            f"a sensor with a {need}",
-        )
-
-
-def _can_alarm(alarm: Alarm, spec: Sensor) -> bool:
-    if alarm.when == "chart":
-        return spec.chart is not None
-    if alarm.when == "outside":
-        return spec.limits is not None and spec.limits.target is not None
-    return True
-
-
-def _names(names: Iterable[str], none: str = "none are described") -> str:
-    some = list(names)
-    return ", ".join(some[:12]) + (f" … ({len(some)})" if len(some) > 12 else "") or none

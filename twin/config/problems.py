@@ -9,9 +9,11 @@ from twin.config.positions import dotted
 from twin.errors import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from twin.config.positions import Path, Positions
 
-__all__ = ["Problems", "found"]
+__all__ = ["Problems", "found", "some"]
 
 
 def found(value: Any) -> str:
@@ -20,6 +22,12 @@ def found(value: Any) -> str:
         return ""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def some(names: Iterable[str], none: str = "none are described") -> str:
+    """The first of many names, for a message."""
+    known = list(names)
+    return ", ".join(known[:12]) + (f" … ({len(known)})" if len(known) > 12 else "") or none
 
 
 class Problems:

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from twin.config.check import RULE_SETS, matcher
+from twin.config.alarms import matcher
+from twin.config.rule_sets import RULE_SETS
 from twin.model.line import Role, Sampling
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _detectors(index: LineIndex) -> list[dict[str, Any]]:
 def _judges(chart: Chart) -> Iterator[tuple[str, float | None]]:
     """Rules and statistics of a chart with their ARL0."""
     if chart.rules is not None:
-        yield chart.rules, RULE_SETS[chart.rules]
+        yield chart.rules, RULE_SETS[chart.rules].arl0
     if chart.ewma_lambda is not None:
         limits = _EWMA_L.get(chart.ewma_lambda)
         yield f"ewma({chart.ewma_lambda:g}; {chart.ewma_l:g})", _arl0(limits, chart.ewma_l)

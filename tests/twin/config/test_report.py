@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from twin.config import check_text, load, parse, report
-from twin.config.check import RULE_SETS
 from twin.config.report import _arl0
+from twin.config.rule_sets import RULE_SETS, RULES, rules_of
+from twin.model.line import Chart
 
 BENCH = Path(__file__).parents[3] / "examples" / "bench" / "line.toml"
 
@@ -132,6 +133,13 @@ def test_the_bench_line_is_flagged():
 
 
 def test_rule_sets_are_those_of_the_charts():
-    """The names a line may use are the presets of the chart engine."""
+    """Names, rules and ARL0 a line may use are those of the presets of the chart engine."""
     presets = pytest.importorskip("twin.detectors.spc.rules").PRESETS
-    assert set(RULE_SETS) == set(presets)
+    known = {
+        name: (chosen.arl0, rules_of(Chart(centre=0, sigma=1, rules=name)))
+        for name, chosen in RULE_SETS.items()
+    }
+    assert known == {
+        name: (preset.arl0, {rule.id for rule in preset.rules}) for name, preset in presets.items()
+    }
+    assert set().union(*(rules for _, rules in known.values())) < set(RULES)
