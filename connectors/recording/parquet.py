@@ -33,6 +33,9 @@ __all__ = [
     "write_samples",
 ]
 
+ROW_GROUP = 50_000
+"""Rows collected before they are written."""
+
 SAMPLES = pa.schema(
     [
         ("sensor", pa.dictionary(pa.int32(), pa.string())),
@@ -173,20 +176,39 @@ def _wide_time(table: pa.Table, stamp: str | None) -> NDArray[np.int64] | None:
 
 def write_samples(path: Path, blocks: Iterable[Samples]) -> int:
     """Write samples as Parquet (zstd); returns the number of rows."""
-    rows = 0
-    with pq.ParquetWriter(path, SAMPLES, compression="zstd") as writer:
-        for block in blocks:
-            units = block.units or [""] * len(block.sensors)
-            code = pa.array(block.code, pa.int32())
-            columns = [
-                pa.DictionaryArray.from_arrays(code, pa.array(block.sensors, pa.string())),
-                pa.array(block.time_ns, pa.int64()),
-                pa.array(block.value, pa.float64()),
-                pa.array(block.quality, pa.uint8()),
-                pa.DictionaryArray.from_arrays(code, pa.array(units, pa.string())),
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=SAMPLES))
-            rows += len(block)
+    return _write(path, SAMPLES, map(_samples_table, blocks))
+
+
+def _samples_table(block: Samples) -> pa.Table:
+    units = block.units or [""] * len(block.sensors)
+    code = pa.array(block.code, pa.int32())
+    columns = [
+        pa.DictionaryArray.from_arrays(code, pa.array(block.sensors, pa.string())),
+        pa.array(block.time_ns, pa.int64()),
+        pa.array(block.value, pa.float64()),
+        pa.array(block.quality, pa.uint8()),
+        pa.DictionaryArray.from_arrays(code, pa.array(units, pa.string())),
+    ]
+    return pa.Table.from_arrays(columns, schema=SAMPLES)
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write tables in row groups of a useful size, however small the tables are."""
+    waiting: list[pa.Table] = []
+    rows = held = 0
+
+    def flush() -> None:
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())
+
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in tables:
+            waiting.append(table)
+            rows, held = rows + table.num_rows, held + table.num_rows
+            if held >= ROW_GROUP:
+                flush()
+                waiting, held = [], 0
+        flush()
     return rows
 
 
@@ -229,19 +251,17 @@ def _entries(block: pa.RecordBatch, source: str) -> Entries:
 
 def write_entries(path: Path, runs: Iterable[Entries]) -> int:
     """Write journal entries as Parquet (zstd); returns their number."""
-    rows = 0
-    with pq.ParquetWriter(path, ENTRIES, compression="zstd") as writer:
-        for run in runs:
-            seq = np.arange(run.first_seq, run.first_seq + len(run), dtype=np.int64)
-            columns = [
-                pa.array(seq),
-                pa.array([int(run.kind)] * len(run), pa.uint8()),
-                pa.array(run.sources, pa.string()).dictionary_encode(),
-                pa.array(run.topics, pa.string()).dictionary_encode(),
-                pa.array(run.payloads, pa.binary()),
-                pa.array(run.recv_ns, pa.int64()),
-                pa.array(run.flags, pa.uint8()),
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=ENTRIES))
-            rows += len(run)
-    return rows
+    return _write(path, ENTRIES, map(_entries_table, runs))
+
+
+def _entries_table(run: Entries) -> pa.Table:
+    columns = [
+        pa.array(np.arange(run.first_seq, run.first_seq + len(run), dtype=np.int64)),
+        pa.array(np.full(len(run), int(run.kind), np.uint8)),
+        pa.array(run.sources, pa.string()).dictionary_encode(),
+        pa.array(run.topics, pa.string()).dictionary_encode(),
+        pa.array(run.payloads, pa.binary()),
+        pa.array(run.recv_ns, pa.int64()),
+        pa.array(run.flags, pa.uint8()),
+    ]
+    return pa.Table.from_arrays(columns, schema=ENTRIES)

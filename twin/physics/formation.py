@@ -15,6 +15,7 @@ import numpy as np
 from twin.errors import StateError
 from twin.model.event import Event, event_id
 from twin.physics import formation_kernel as kernel
+from twin.units import conversion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,10 @@ MIXED = 0.05
 """A step with more than this part of its charge in the other direction is mixed."""
 
 
+_UNITS = {0: "V", 1: "A", 4: "A.h", 5: "A.h", 6: "A.h"}
+"""Place in a row to the unit the arithmetic works in; step and cycle are numbers."""
+
+
 class FormationTracker:
     """Follows every formation channel of a line and says what each step and cycle did.
 
@@ -58,16 +63,21 @@ class FormationTracker:
 
     def __init__(self, index: LineIndex) -> None:
         self._channels = index.channels
-        self._version = index.version
         count = len(self._channels)
         spots = [_sensors(channel) for channel in self._channels]
         deepest = max((len(c.temperature) for c in self._channels), default=0)
         self._channel_of = np.full(len(index), -1, np.int32)
         self._slot_of = np.zeros(len(index), np.int32)
+        self._factor, self._offset = np.ones(len(index)), np.zeros(len(index))
         for number, sensors in enumerate(spots):
             for name, slot in sensors.items():
-                self._channel_of[index.by_id[name].index] = number
-                self._slot_of[index.by_id[name].index] = slot
+                row = index.by_id[name]
+                self._channel_of[row.index] = number
+                self._slot_of[row.index] = slot
+                unit = _UNITS.get(slot, "Cel" if slot >= kernel.FIRST_T else "")
+                if unit and row.spec.unit != unit:
+                    scale = conversion(row.spec.unit, unit)
+                    self._factor[row.index], self._offset[row.index] = scale
         self._width = np.array([len(sensors) for sensors in spots], np.int64)
         self._mode = np.array([_mode(channel) for channel in self._channels], np.int64)
         self._rest = np.array([channel.rest_current_a for channel in self._channels], np.float64)
@@ -91,6 +101,8 @@ class FormationTracker:
                 batch.quality,
                 self._channel_of,
                 self._slot_of,
+                self._factor,
+                self._offset,
                 self._width,
                 self._mode,
                 self._rest,

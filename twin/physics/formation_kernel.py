@@ -487,6 +487,8 @@ def feed(
     quality: NDArray[np.uint8],
     channel_of: NDArray[np.int32],
     slot_of: NDArray[np.int32],
+    factor: NDArray[np.float64],
+    offset: NDArray[np.float64],
     width: NDArray[np.int64],
     mode: NDArray[np.int64],
     rest: NDArray[np.float64],
@@ -509,6 +511,8 @@ def feed(
         quality: uint8[n]; 0 (bad) is not used.
         channel_of: int32[sensors], channel of a sensor or -1.
         slot_of: int32[sensors], its place in a row.
+        factor: float64[sensors], to V, A, A.h, Cel from the unit of the sensor.
+        offset: float64[sensors], added after the factor.
         width: int64[channels], number of sensors of a channel.
         mode: int64[channels], how steps are found.
         rest: float64[channels], A, > 0.
@@ -540,7 +544,7 @@ def feed(
             else:
                 s["pending_t"] = time_ns[k]
                 s["pending_n"] += 1
-                line[slot] = value[k]
+                line[slot] = value[k] * factor[sensor[k]] + offset[sensor[k]]
                 ripe = s["pending_n"] == width[c]
             if ripe:
                 at = s["pending_t"]
