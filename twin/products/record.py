@@ -1,0 +1,132 @@
+"""The record of one product: an append-only list of what was said about it, and what follows."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, field
+from typing import Any
+
+from twin.products.kernel import OPEN
+from twin.products.message import ENTERS
+from twin.products.stays import Stay
+
+__all__ = ["Entry", "Product"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One thing said about a product. Never changed, never removed.
+
+    Attributes:
+        time_ns: When it was so (event time).
+        seq: When linetwin learned it (journal sequence number).
+        op: Operation; ``consume`` stands at a parent when a child was made from it.
+        spot: Where.
+        parents: Parents named with it.
+    """
+
+    time_ns: int
+    seq: int
+    op: str
+    spot: int
+    parents: tuple[str, ...] = ()
+
+    def same(self, other: Entry) -> bool:
+        """Whether the other says nothing new."""
+        return (self.time_ns, self.op, self.spot, self.parents) == (
+            *(other.time_ns, other.op, other.spot, other.parents),
+        )
+
+
+@dataclass(slots=True)
+class Product:
+    """A product and its history.
+
+    Attributes:
+        index: Its index in ``Batch.product``; never used again for another product.
+        id: Product id.
+        kind: Kind of product.
+        history: Entries in order of event time, then journal order.
+        fallen_length: Longest metre of stays that are no longer in a ring, m.
+        fallen_rows: Rows joined in stays that are no longer in a ring.
+    """
+
+    index: int
+    id: str
+    kind: str
+    history: list[Entry] = field(default_factory=list)
+    fallen_length: float = 0.0
+    fallen_rows: int = 0
+
+    def add(self, entry: Entry) -> bool:
+        """Append an entry; False when it was known."""
+        at = bisect.bisect_left(self.history, Entry(entry.time_ns, -1, "", -1))
+        for known in self.history[at:]:
+            if known.time_ns != entry.time_ns:
+                break
+            if known.same(entry):
+                return False
+        bisect.insort(self.history, entry)
+        return True
+
+    @property
+    def spots(self) -> set[int]:
+        """Spots named anywhere in the history."""
+        return {entry.spot for entry in self.history}
+
+    @property
+    def parents(self) -> list[str]:
+        """Every parent ever named, in order of event time."""
+        return list(dict.fromkeys(p for entry in self.history for p in entry.parents))
+
+    def stays(self) -> list[Stay]:
+        """Where it was from when to when, by what is known now; ascending."""
+        found: list[Stay] = []
+        present: dict[int, Stay] = {}
+        for entry in self.history:
+            if entry.op in ("move", "scrap"):
+                gone = [spot for spot in present if spot != entry.spot or entry.op == "scrap"]
+            elif entry.op in ("end", "consume"):
+                gone = [entry.spot]
+            else:
+                gone = []
+            for spot in gone:
+                if spot in present:
+                    present.pop(spot).end = entry.time_ns
+            if entry.op in ENTERS and entry.spot not in present:
+                present[entry.spot] = Stay(entry.spot, entry.time_ns, OPEN, self.index)
+                found.append(present[entry.spot])
+        return found
+
+    @property
+    def state(self) -> str:
+        """``created``, ``working`` (at a station), ``waiting``, ``consumed`` or ``scrapped``."""
+        ops = [entry.op for entry in self.history]
+        if "scrap" in ops:
+            return "scrapped"
+        stays = self.stays()
+        if any(stay.end == OPEN for stay in stays):
+            return "working"
+        if ops[-1] == "consume":
+            return "consumed"
+        return "waiting" if stays else "created"
+
+    @property
+    def disposition(self) -> str:
+        """``OK``, ``HOLD`` or ``SCRAP``."""
+        said = [e.op for e in self.history if e.op in ("hold", "release", "scrap")]
+        if "scrap" in said:
+            return "SCRAP"
+        return "HOLD" if said and said[-1] == "hold" else "OK"
+
+    def dump(self) -> list[Any]:
+        """As msgpack-able values."""
+        entries = [[e.time_ns, e.seq, e.op, e.spot, list(e.parents)] for e in self.history]
+        return [self.index, self.id, self.kind, entries, self.fallen_length, self.fallen_rows]
+
+    @classmethod
+    def load(cls, values: list[Any]) -> Product:
+        """From :meth:`dump`."""
+        index, name, kind, entries, length, rows = values
+        history = [Entry(t, seq, op, spot, tuple(parents)) for t, seq, op, spot, parents in entries]
+        return cls(index, name, kind, history, length, rows)
