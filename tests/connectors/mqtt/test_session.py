@@ -90,7 +90,9 @@ async def test_unacknowledged_comes_again(mosquitto, intake, tmp_path):
     async with session(mosquitto.port, intake, tmp_path):
         await subscribed(mosquitto, intake)
         intake.hold = True
-        await mosquitto.publish([b"a", b"b", b"c"])
+        await mosquitto.publish([b"a"])
+        await intake.until(lambda: len(intake.payloads) == 1)
+        await mosquitto.publish([b"b", b"c"])
         await intake.until(lambda: len(intake.payloads) == 3)
         intake.commit(1)
         await asyncio.sleep(0.2)
@@ -99,7 +101,7 @@ async def test_unacknowledged_comes_again(mosquitto, intake, tmp_path):
     intake.blocks.clear()
     async with session(mosquitto.port, intake, tmp_path):
         await intake.until(lambda: b"c" in intake.payloads)
-        assert intake.payloads in ([b"b", b"c"], [b"a", b"b", b"c"])
+        assert intake.payloads == [b"b", b"c"]
         assert all(f & Flag.DUP for _, _, f in intake.of(Kind.MESSAGE))
 
 
@@ -189,14 +191,14 @@ async def test_back_pressure(mosquitto, intake, tmp_path):
     async with session(mosquitto.port, intake, tmp_path, keepalive_s=5) as source:
         await subscribed(mosquitto, intake)
         intake.room = False
-        await mosquitto.publish([bytes(1000)] * 3000)
+        await mosquitto.publish([bytes(1000)] * 400)
         await intake.until(lambda: intake.resumes)
         stopped = len(intake.payloads)
-        assert stopped < 3000
-        await asyncio.sleep(9)  # longer than 1.5 keep-alive intervals
+        assert stopped < 400
+        await asyncio.sleep(8)  # longer than 1.5 keep-alive intervals
         assert len(intake.payloads) == stopped
         intake.make_room()
-        await intake.until(lambda: len(intake.payloads) == 3000)
+        await intake.until(lambda: len(intake.payloads) == 400)
         assert source.stats()["connects"] == 1
     assert states(intake) == ["new"]
 
