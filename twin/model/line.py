@@ -349,6 +349,7 @@ class Device(Model):
     Attributes:
         user: User name.
         password_file: File with the password or its argon2 hash; relative to the line description.
+            Empty means that only a client certificate proves this identity.
         publish: Topic filters it may publish to.
         subscribe: Topic filters it may subscribe to, below ``twin/…/alarm/``.
     """
@@ -371,6 +372,9 @@ class Listener(Model):
         receive_maximum: QoS 1 and 2 messages a device may have in flight.
         max_connections: Connections accepted at the same time.
         keepalive_max_s: Longest keep-alive a client may ask for.
+        cert_file: Certificate of the listener (PEM, with its chain); empty means no TLS.
+        key_file: Private key of the certificate; empty when it is in the same file.
+        client_ca_file: CA of client certificates; the common name of one is its user name.
         device: Identities.
     """
 
@@ -382,6 +386,9 @@ class Listener(Model):
     receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 1000
     max_connections: Annotated[int, Field(ge=1)] = 1000
     keepalive_max_s: Annotated[int, Field(ge=1, le=65535)] = 3600
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
     device: list[Device] = []
 
 
