@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST", "combinations", "fill", "names_in"]
 
-MOST = 1_000_000
+MOST = 200_000
 """Rows one ``each`` may stand for: more is a typing mistake, not a pilot line."""
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -164,6 +164,7 @@ def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
     )
     yield from _plan_warnings(index)
     yield from _alarm_warnings(index)
+    yield from _response_warnings(index)
     yield from _gate_warnings(index)
     if false_alarms > FALSE_ALARMS_PER_DAY:
         yield (
@@ -211,6 +212,18 @@ def _alarm_warnings(index: LineIndex) -> Iterator[str]:
             ),
             f"alarm {alarm.id} never comes or never goes, its limit is outside range",
         )
+
+
+def _response_warnings(index: LineIndex) -> Iterator[str]:
+    """Two alarms that ask for the same thing are one too many; one too late asks for nothing."""
+    seen: dict[tuple[str, str], str] = {}
+    for alarm in index.line.alarm:
+        if alarm.respond_s <= alarm.on_delay_s:
+            yield f"alarm {alarm.id}: the time to respond is over before on_delay_s is"
+        if alarm.cause and alarm.action:
+            other = seen.setdefault((alarm.cause, alarm.action), alarm.id)
+            if other != alarm.id:
+                yield f"alarms {other} and {alarm.id} have the same cause and action"
 
 
 def _gate_warnings(index: LineIndex) -> Iterator[str]:

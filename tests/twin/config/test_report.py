@@ -100,6 +100,17 @@ def test_warnings_about_limits_that_never_act(changed, files):
     assert "gate G4 needs first_cycle_efficiency" in text
 
 
+def test_warnings_about_responses(changed, files):
+    """Alarms that ask for the same, and alarms that come too late, are named."""
+    text = changed(
+        ('when = "chart"', 'when = "chart"\ncause = "Gap wrong"\naction = "Re-gap"'),
+        ("limit = 40", "limit = 40\non_delay_s = 60\nrespond_s = 60"),
+    )
+    warnings = report(parse(files(text)))["warnings"]
+    assert "alarms load and chart have the same cause and action" in warnings
+    assert "alarm load: the time to respond is over before on_delay_s is" in warnings
+
+
 def test_a_plan_row_of_the_same_name_is_pointed_out(changed, files):
     """A row whose station and metric are those of a sensor without ``control`` is named."""
     text = changed(
