@@ -31,8 +31,9 @@ def example(*pairs):
 
 
 def test_every_table_of_keys_is_up_to_date():
-    """The tables are those made from the model (python -m twin.config.reference FILE)."""
-    assert with_tables(PAGE) == PAGE
+    """The tables on the page are those made from the model."""
+    advice = "write the page again: python -m twin.config.reference docs/line-description.md"
+    assert with_tables(PAGE) == PAGE, advice
 
 
 @pytest.mark.parametrize("name", TABLES)
