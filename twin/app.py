@@ -208,7 +208,9 @@ class Application:
     async def _run(self, source: Source) -> None:
         await source.run(self.journal)
 
-    async def _first(self, wanted: set[asyncio.Task[Any]], others: list[asyncio.Task[None]]) -> None:
+    async def _first(
+        self, wanted: set[asyncio.Task[Any]], others: list[asyncio.Task[None]]
+    ) -> None:
         """Wait for ``wanted``; when another task dies first, raise its error."""
         await asyncio.wait({*wanted, *others}, return_when=asyncio.FIRST_COMPLETED)
         for task in others:
@@ -302,7 +304,7 @@ class Application:
         for group, node in told.rebirths:
             topic, payload = rebirth_command(group, node, self.clock.wall_ns())
             for session in self.sessions:
-                session.request(topic, payload)
+                session.publish(topic, payload)
 
     def _publish_alarm(self, event: Event) -> None:
         """Alarm state as a retained message for devices (lamps, horns, gateways)."""

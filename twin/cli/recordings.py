@@ -142,9 +142,7 @@ def _after(runs: Iterator[Entries], skip: int) -> Iterator[Entries]:
             yield entries if low == 0 else entries.part(low, len(entries))
 
 
-def messages(
-    opened: list[Opened], index: LineIndex | None
-) -> Iterator[tuple[float, str, bytes]]:
+def messages(opened: list[Opened], index: LineIndex | None) -> Iterator[tuple[float, str, bytes]]:
     """Recordings as messages: seconds since the first one, topic, payload.
 
     Rows of a table become one JSON object each, under the ``row`` topic of the station whose
@@ -152,11 +150,14 @@ def messages(
     what they were.
     """
     start: int | None = None
+    newest = 0
     for recording in opened:
         for piece in recording.pieces(0):
             for time_ns, topic, payload in _messages(piece, index):
-                start = time_ns if start is None else start
-                yield (time_ns - start) / 1e9, topic, payload
+                if start is None:
+                    start = newest = time_ns
+                newest = max(newest, time_ns)
+                yield (newest - start) / 1e9, topic, payload
 
 
 def _messages(piece: Piece, index: LineIndex | None) -> Iterator[tuple[int, str, bytes]]:

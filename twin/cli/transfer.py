@@ -113,7 +113,14 @@ def _samples_of(runs: Iterator[Entries], index: LineIndex | None) -> Iterator[Sa
         units = [sensor.spec.unit for sensor in pipeline.index.sensors]
         for batch in out.batches:
             yield Samples(
-                "journal", row, names, batch.sensor, batch.time_ns, batch.value, batch.quality, units
+                "journal",
+                row,
+                names,
+                batch.sensor,
+                batch.time_ns,
+                batch.value,
+                batch.quality,
+                units,
             )
             row += len(batch)
 
@@ -123,7 +130,9 @@ def import_(
     *,
     line: LineOption,
     data: DataOption,
-    mapping: Annotated[Path | None, typer.Option(help="TOML file that says how to read a CSV.")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="TOML file that says how to read a CSV.")
+    ] = None,
     zone: Annotated[str, typer.Option(help="IANA zone of recordings without one.")] = "",
     json: JsonOption = False,
 ) -> None:
@@ -134,7 +143,9 @@ def import_(
     """
     index = config.load(line)
     opened = open_all(files, index, mapping, zone)
-    count = asyncio.run(_import(messages(opened, index), data, sum(o.rows for o in opened), json=json))
+    count = asyncio.run(
+        _import(messages(opened, index), data, sum(o.rows for o in opened), json=json)
+    )
     if json:
         print_json({"stored": count})
     else:
@@ -184,7 +195,9 @@ def record(
     line: Annotated[Path, typer.Argument(metavar="LINE", help="Line description.")],
     *,
     data: DataOption,
-    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so many seconds.")
+    ] = None,
     mqtt_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Listener port.")] = None,
     json: JsonOption = False,
 ) -> None:

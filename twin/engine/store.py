@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twin.errors import StateError
-from twin.model.event import SYSTEM_TYPES, Event, event_id, line_of
+from twin.model.event import SYSTEM_TYPES, Event, event_id, line_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS snapshot(
 CREATE TABLE IF NOT EXISTS line(version TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT ROWID;
 """
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
 _decode_event = msgspec.msgpack.Decoder(Event).decode
 
 

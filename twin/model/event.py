@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import numpy as np
 
-__all__ = ["SYSTEM_TYPES", "Event", "event_id", "iso", "line_of"]
+__all__ = ["SYSTEM_TYPES", "Event", "event_id", "iso", "line_of", "plain"]
 
 SYSTEM_TYPES = frozenset(
     {
@@ -92,7 +93,21 @@ def iso(time_ns: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-_encoder = msgspec.json.Encoder(order="sorted")
+def plain(value: object) -> object:
+    """A numpy number as a Python number, for encoders (``enc_hook``).
+
+    Raises:
+        NotImplementedError: Something else that cannot be written.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} has no place in an event")
+
+
+_encoder = msgspec.json.Encoder(order="sorted", enc_hook=plain)
+
+
+_encoder_head = msgspec.json.Encoder(enc_hook=plain)
 
 
 def line_of(event: Event) -> bytes:
@@ -109,7 +124,7 @@ def line_of(event: Event) -> bytes:
         "t_last": iso(event.t_last),
         "value": event.value,
     }
-    first = msgspec.json.encode(head)
+    first = _encoder_head.encode(head)
     rest = _encoder.encode(event.detail)
     if rest == b"{}":
         return first + b"\n"
