@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
@@ -56,8 +57,19 @@ class RefusedError(Exception):
 
 
 def encode(data: object) -> bytes:
-    """Plain data as JSON; NaN and infinity become null."""
-    return msgspec.json.encode(data)
+    """Plain data as JSON; NaN and infinity become null, a numpy number the plain one.
+
+    Examples:
+        >>> encode({"a": float("nan"), "b": np.float64(0.5)})
+        b'{"a":null,"b":0.5}'
+    """
+    return msgspec.json.encode(data, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no plain data")
 
 
 def json(data: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -33,7 +33,11 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit as stop:
+            # uvicorn would end the whole process; the twin goes on without its board.
+            raise RuntimeError("the board did not start; the log says why") from stop
         self.ready.set()
 
 
@@ -68,8 +72,8 @@ class Running:
         finally:
             ready.cancel()
         if not self._server.ready.is_set():
-            await self.close()
-            raise RuntimeError("the board did not start")
+            self._listener.close()
+            await self._task
 
     async def wait(self) -> None:
         """Return when the server has stopped, for whatever reason."""
@@ -79,8 +83,7 @@ class Running:
         """Stop: end live streams, finish answers that are being written, free the port."""
         self._app.state.hub.close()
         self._server.should_exit = True
-        with contextlib.suppress(SystemExit):
-            await self._task
+        await self._task
         self._listener.close()
 
     async def __aenter__(self) -> Self:

@@ -167,7 +167,7 @@ setInterval(() => {
   page?.second?.();
 }, 1000);
 
-document.body.classList.toggle("wall", wall);
+document.documentElement.classList.toggle("wall", wall);
 header();
 go();
 watchSound();

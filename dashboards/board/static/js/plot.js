@@ -16,10 +16,10 @@ function base(host, unitCode) {
     return date.toLocaleTimeString(lang(), { hour12: false, hour: "2-digit", minute: "2-digit", ...(step < 60 ? { second: "2-digit" } : {}) });
   });
   return {
-    width: host.clientWidth, height: height(), legend: { show: false }, padding: [14, 64, 0, 4],
+    width: host.clientWidth, height: height(), legend: { show: false }, padding: [22, 54, 0, 4],
     axes: [
-      { stroke: css("--muted"), grid: { show: false }, ticks, font, values: time },
-      { stroke: css("--muted"), grid, ticks, font, size: 66, label: unit(unitCode) || undefined, labelSize: unit(unitCode) ? 18 : 0, labelFont: font,
+      { stroke: css("--muted"), grid: { show: false }, ticks, font, values: time, space: 84 },
+      { stroke: css("--muted"), grid, ticks, font, size: host.clientWidth < 500 ? 48 : 62,
         values: (u, splits) => splits.map((v) => number(v)) },
     ],
   };
@@ -42,6 +42,7 @@ function horizontal(u, value, { stroke, dash = [], width = 1.5, label = "" }) {
   ctx.fillStyle = stroke;
   ctx.font = `${12 * devicePixelRatio}px ${css("--font")}`;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   ctx.fillText(label, left + w + 6 * devicePixelRatio, y);
   ctx.restore();
 }
@@ -67,6 +68,9 @@ function violations(u, chart) {
   ctx.save();
   ctx.font = `bold ${11 * px}px ${css("--font")}`;
   ctx.textAlign = "center";
+  ctx.textBaseline = "alphabetic";
+  ctx.setLineDash([]);
+  ctx.lineJoin = "miter";
   let lastX = -Infinity;
   chart.rules.forEach((rules, i) => {
     if (!rules.length || chart.v[i] === null) return;
@@ -121,7 +125,7 @@ export function controlChart(host, first, wish, read) {
     ...base(host, chart.unit),
     series,
     scales: { y: { range: () => extent(chart, wish) } },
-    cursor: { drag: { x: false, y: false }, points: { size: 9 } },
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: (u, i) => (i === 1 ? 11 : 0) } },
     hooks: {
       drawClear: [(u) => wish.zones && chart.sigma && zones(u, chart)],
       draw: [(u) => {
@@ -158,7 +162,7 @@ export function historyChart(host, series, chart, zoomed) {
     ...base(host, series.unit),
     series: [{}, none, none, { stroke: css("--curve"), width: 1.5, points: { show: series.t.length < 120, size: 4 } }],
     bands: [{ series: [2, 1], fill: band }],
-    cursor: { drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => { zoomed(null); return null; } } },
+    cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: (u, i) => (i === 3 ? 9 : 0) }, bind: { dblclick: () => () => { zoomed(null); return null; } } },
     hooks: {
       draw: [(u) => {
         if (!chart) return;

@@ -9,7 +9,8 @@ export class Spark {
     this.band = s("rect", { class: "band", x: 0, width: W });
     this.centre = s("line", { class: "centre", x1: 0, x2: W });
     this.line = s("path", { class: "line" });
-    this.dot = s("circle", { class: "dot", r: 3 });
+    // A round dot although the drawing is stretched: a line of no length with round ends.
+    this.dot = s("path", { class: "dot" });
     this.node = s("svg", { class: "spark", viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", "aria-hidden": "true" },
       this.band, this.centre, this.line, this.dot);
   }
@@ -42,8 +43,7 @@ export class Spark {
     });
     this.line.setAttribute("d", path);
     const last = values.at(-1);
-    this.dot.setAttribute("cx", x(values.length - 1));
-    this.dot.setAttribute("cy", last === null ? -9 : y(last).toFixed(1));
+    this.dot.setAttribute("d", last === null ? "" : `M${x(values.length - 1).toFixed(1)} ${y(last).toFixed(1)}h0`);
     for (const node of [this.band, this.centre]) node.toggleAttribute("hidden", !hasBand);
     if (!hasBand) return;
     this.band.setAttribute("y", y(limits.ucl).toFixed(1));

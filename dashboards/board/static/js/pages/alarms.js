@@ -2,7 +2,7 @@
 import { get, sensorPath } from "../api.js";
 import { askAck } from "../dialogs.js";
 import { h, show, text } from "../dom.js";
-import { clock, number, span, unit, withUnit } from "../format.js";
+import { clock, decimals, number, span, unit, withUnit } from "../format.js";
 import { ruleText, t } from "../i18n.js";
 import { icon, priority } from "../icons.js";
 import { on, serverNow, state } from "../store.js";
@@ -11,6 +11,8 @@ export const needsAck = (alarm) => ["UNACK", "RTNUN", "LUNACK"].includes(alarm.s
 const active = (alarm) => ["UNACK", "ACKED"].includes(alarm.state);
 
 const pair = (name, value) => (value === null || value === undefined || value === "" ? null : [h("dt", null, name), h("dd", null, value)]);
+
+const digits = (alarm) => decimals(state.tiles.get(alarm.sensor)?.limits, alarm.value);
 
 const place = (alarm) => {
   if (!alarm.product) return null;
@@ -25,7 +27,7 @@ function details(alarm) {
       pair(t("cause"), alarm.cause), pair(t("consequence"), alarm.consequence),
       pair(t("rule"), alarm.rule && `${alarm.rule}: ${ruleText(alarm.rule, alarm.rule_text)}`),
       pair(t("onset"), clock(alarm.onset, now)), pair(t("raised"), clock(alarm.raised, now)), pair(t("cleared"), alarm.cleared && clock(alarm.cleared, now)),
-      pair(t("firstSample"), alarm.first_sample && `${withUnit(alarm.first_sample.value, alarm.unit)}, ${clock(alarm.first_sample.time, now)}${alarm.first_sample.seq ? ` (#${alarm.first_sample.seq})` : ""}`),
+      pair(t("firstSample"), alarm.first_sample && `${withUnit(alarm.first_sample.value, alarm.unit, digits(alarm))}, ${clock(alarm.first_sample.time, now)}${alarm.first_sample.seq ? ` (#${alarm.first_sample.seq})` : ""}`),
       pair(t("affected"), alarm.affected), pair(t("cost"), alarm.cost === null || alarm.cost === undefined ? null : number(alarm.cost, 2)),
       pair(t("count"), t("times", { n: alarm.count })), pair(t("alarmClass"), t(alarm.alarm_class))),
     alarm.sensor && h("a", { class: "button", href: `#/chart/${sensorPath(alarm.sensor)}` }, t("openChart")));
@@ -46,11 +48,11 @@ class Row {
       h("div", { class: "alarm-title" }, h("strong", null, alarm.title), h("span", { class: "chip state" }, t(alarm.state))),
       h("div", { class: "alarm-facts" },
         h("span", null, alarm.sensor_title || alarm.sensor || t("system")),
-        alarm.value !== null && alarm.value !== undefined && h("b", { class: "figure" }, withUnit(alarm.value, alarm.unit, 1)),
+        alarm.value !== null && alarm.value !== undefined && h("b", { class: "figure" }, withUnit(alarm.value, alarm.unit, digits(alarm))),
         alarm.limit !== null && alarm.limit !== undefined && h("span", { class: "muted" }, `${t("limit")} ${number(alarm.limit)}\u202f${unit(alarm.unit)}`),
         place(alarm) && h("span", null, place(alarm)), this.since, this.due),
       alarm.action && !compact && alarm.state !== "NORM" && h("p", { class: "todo" }, h("b", null, `${t("whatToDo")}: `), alarm.action),
-      alarm.acked && h("p", { class: "acked" }, icon("ok"), t("ackBy", { by: alarm.acked.by, at: clock(alarm.acked.at, serverNow()) }),
+      alarm.acked && h("p", { class: "acked" }, icon("ok"), h("span", null, t("ackBy", { by: alarm.acked.by, at: clock(alarm.acked.at, serverNow()) })),
         alarm.acked.comment && h("q", null, alarm.acked.comment)),
       this.slot),
     !compact && h("div", { class: "alarm-buttons" },

@@ -7,13 +7,11 @@ import { icon } from "../icons.js";
 import { controlChart, historyChart } from "../plot.js";
 import { serverNow, state } from "../store.js";
 
-const POINTS = 300;
+const points = () => (innerWidth < 700 ? 80 : 240); // more would be a hedge, not a chart
 const RANGES = [["h1", 3600], ["h8", 28_800], ["h24", 86_400], ["d7", 604_800], ["all", null]];
 
 export function chartPage(root, argument) {
-  const sensors = [...state.tiles.keys()];
-  const known = sensors.length ? sensors : [];
-  let sensor = argument || memory.get("sensor") || known[0] || "";
+  let sensor = argument || memory.get("sensor") || "";
   let mode = "points";
   let chart = null;
   let plot = null;
@@ -88,10 +86,10 @@ export function chartPage(root, argument) {
   }
 
   function drawFacts() {
-    const pair = (name, text) => text && [h("dt", null, name), h("dd", null, text)];
+    const pair = (name, text) => text && h("div", null, h("dt", null, name), h("dd", null, text));
     const n = (v) => withUnit(v, chart.unit, digits());
     const lim = chart.limits ?? {};
-    show(facts, chart.centre === null || chart.centre === undefined ? h("dd", { class: "muted" }, t("noChart")) : [
+    show(facts, chart.centre === null || chart.centre === undefined ? h("div", null, h("dd", { class: "muted" }, t("noChart"))) : [
       pair(t("centre"), n(chart.centre)), pair(t("sigma"), n(chart.sigma)), pair("LCL", n(chart.lcl)), pair("UCL", n(chart.ucl)),
       (lim.lsl ?? lim.usl) != null && pair(t("spec"), `${n(lim.lsl)} … ${n(lim.usl)}`),
       pair(t("baseline"), chart.baseline), pair(t("ruleset"), chart.ruleset),
@@ -107,7 +105,7 @@ export function chartPage(root, argument) {
   }
 
   async function loadPoints() {
-    const fresh = await get(`/api/chart/${sensorPath(sensor)}?points=${POINTS}`, { background: true });
+    const fresh = await get(`/api/chart/${sensorPath(sensor)}?points=${points()}`, { background: true });
     if (closed || mode !== "points") return;
     const first = chart === null;
     chart = fresh;
@@ -158,8 +156,8 @@ export function chartPage(root, argument) {
   addEventListener("resize", resized);
 
   show(root, h("div", { class: "bar chart-bar" },
-    h("button", { class: "tool", title: t("previous"), "aria-label": t("previous"), on: { click: () => step(-1) } }, "‹"), select,
-    h("button", { class: "tool", title: t("next"), "aria-label": t("next"), on: { click: () => step(1) } }, "›"), tabs, checks),
+    h("div", { class: "picker" }, h("button", { class: "tool", title: t("previous"), "aria-label": t("previous"), on: { click: () => step(-1) } }, "‹"), select,
+      h("button", { class: "tool", title: t("next"), "aria-label": t("next"), on: { click: () => step(1) } }, "›")), tabs, checks),
   h("div", { class: "chart-head" }, heading, chip, value, h("span", { class: "muted" }, sensor)),
   h("div", { class: "panel" }, canvas, readout, facts), findings);
   drawTabs();

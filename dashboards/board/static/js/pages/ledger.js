@@ -23,7 +23,7 @@ function balance(ledger) {
 
 function facts(ledger) {
   const j = ledger.journal;
-  const pair = (name, value) => [h("dt", null, name), h("dd", null, value)];
+  const pair = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
   return h("section", { class: "panel" }, h("h2", null, t("journal")), h("dl", { class: "facts" },
     pair(t("messages"), `${whole(ledger.messages.received)} ${t("received")}, ${whole(ledger.messages.processed)} ${t("processed")}`),
     pair(t("journal"), `${bytes(j.bytes)}, ${whole(j.segments)} ${t("segments")}`), pair(t("lastSeq"), whole(j.last_seq)), pair(t("cursor"), whole(j.cursor)),

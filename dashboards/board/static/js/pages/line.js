@@ -19,8 +19,8 @@ class Tile {
     this.chip = h("span", { class: "chip" });
     this.note = h("span", { class: "tile-note" });
     this.node = h("a", { class: "tile", href: `#/chart/${sensor.split("/").map(encodeURIComponent).join("/")}`, data: { sensor } },
-      h("span", { class: "tile-head" }, this.title, this.chip),
-      h("span", { class: "reading" }, this.value, this.unit), this.spark.node, this.note);
+      this.title, h("span", { class: "reading" }, this.value, this.unit), this.spark.node,
+      h("span", { class: "tile-foot" }, this.chip, this.note));
   }
 
   update() {
@@ -45,10 +45,10 @@ class Tile {
       this.words = t(shown);
       show(this.chip, icon(shown), this.words);
     }
-    text(this.note, this.words2(tile));
+    text(this.note, this.remark(tile));
   }
 
-  words2(tile) {
+  remark(tile) {
     if (tile.at === null) return t("noValueYet");
     const age = (performance.now() - tile.at) / 1000;
     if (state.blind || tile.state === "stale" || age > OLD_S) return t("ago", { span: span(age) });
@@ -92,6 +92,7 @@ export function linePage(root, _argument, { wall }) {
       }
       const node = h("section", { class: "station", "aria-label": station.title || station.id },
         h("header", null, h("h2", null, station.title || station.id), h("span", { class: "muted" }, station.area), product), grid);
+      node.style.setProperty("--n", Math.min(6, Math.max(1, station.tiles.length)));
       sections.push({ node, station });
       body.append(node);
     }

@@ -13,7 +13,7 @@ const metre = (place) => (place === null || place === undefined ? "" : ` · ${nu
 
 function card(product) {
   const now = serverNow();
-  const pair = (name, value) => value && [h("dt", null, name), h("dd", null, value)];
+  const pair = (name, value) => (value ? [h("dt", null, name), h("dd", null, value)] : null);
   return h("article", { class: "product-card" },
     h("header", null, h("h2", null, product.id), h("span", { class: "chip", data: { state: LOOK[product.disposition] } },
       icon(LOOK[product.disposition]), t(product.disposition))),
