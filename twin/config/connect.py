@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twin.config.problems import Problems
     from twin.model.line import Broker, Listener
 
-__all__ = ["check_broker", "check_listener", "filter_problem", "topic_problem"]
+__all__ = ["check_broker", "check_listener", "filter_problem", "is_open", "topic_problem"]
 
 _LONGEST = 65_535
 """Bytes of a topic (MQTT 5.0, 1.5.4)."""
@@ -77,15 +77,18 @@ def check_listener(listener: Listener, problems: Problems) -> None:
     Beyond loopback everybody on the network can reach it, so everybody must say who they are.
     """
     path: Path = ("listener",)
-    is_open = listener.enabled and not _is_loopback(listener.host)
-    if is_open and listener.anonymous:
+    reachable = is_open(listener)
+    for name in ("key_file", "client_ca_file"):
+        if getattr(listener, name) and not listener.cert_file:
+            problems.add((*path, name), "stands without cert_file", getattr(listener, name))
+    if reachable and listener.anonymous:
         problems.add(
             (*path, "anonymous"),
             f"{listener.host} is not loopback",
             listener.anonymous,
             'anonymous = false with [[listener.device]], or host = "127.0.0.1"',
         )
-    if is_open and not listener.device:
+    if reachable and not listener.device:
         problems.add(
             (*path, "device"),
             f"is missing, and {listener.host} is not loopback",
@@ -93,11 +96,11 @@ def check_listener(listener: Listener, problems: Problems) -> None:
         )
     for i, device in enumerate(listener.device):
         where: Path = (*path, "device", i)
-        if is_open and not device.password_file:
+        if reachable and not device.password_file and not listener.client_ca_file:
             problems.add(
                 (*where, "password_file"),
                 f"is missing, and {listener.host} is not loopback",
-                allowed="a file with the password or its argon2 hash",
+                allowed="a file with the password or its argon2 hash, or client_ca_file",
             )
         for j, topic_filter in enumerate(device.publish):
             if why := filter_problem(topic_filter):
@@ -111,6 +114,11 @@ def check_listener(listener: Listener, problems: Problems) -> None:
                     topic_filter,
                     "for example twin/+/+/+/alarm/#",
                 )
+
+
+def is_open(listener: Listener) -> bool:
+    """Whether others than this machine can reach the listener."""
+    return listener.enabled and not _is_loopback(listener.host)
 
 
 def _is_alarm_filter(topic_filter: str) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from twin.config.alarms import matcher
+from twin.config.connect import is_open
 from twin.config.rule_sets import RULE_SETS
 from twin.model.line import Role, Sampling
 
@@ -162,6 +163,8 @@ def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
         (row for row in rows if row.spec.chart and _outside(row, row.spec.chart.centre)),
         "the chart's centre is outside range",
     )
+    if is_open(index.line.listener) and not index.line.listener.cert_file:
+        yield "the listener is reachable from elsewhere without TLS: passwords can be read on the way"
     yield from _plan_warnings(index)
     yield from _alarm_warnings(index)
     yield from _response_warnings(index)

@@ -382,6 +382,12 @@ CASES = {
         "listener.device[0].password_file",
         "is missing",
     ),
+    "key without certificate": (
+        [("port = 0", 'key_file = "key.pem"')],
+        "key.pem",
+        "listener.key_file",
+        "stands without cert_file",
+    ),
     "rights to read": (
         [('user = "gw"', 'user = "gw"\nsubscribe = ["twin/#"]')],
         "subscribe",

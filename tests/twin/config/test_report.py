@@ -111,6 +111,22 @@ def test_warnings_about_responses(changed, files):
     assert "alarm load: the time to respond is over before on_delay_s is" in warnings
 
 
+def test_a_listener_others_can_reach(changed, files):
+    """Identities proven by password or client certificate load; without TLS there is a warning."""
+    open_host = 'host = "10.0.0.1"\nanonymous = false'
+    by_password = changed(
+        ("port = 0", open_host), ('user = "gw"', 'user = "gw"\npassword_file = "gw"')
+    )
+    by_certificate = changed(
+        ("port = 0", open_host + '\ncert_file = "c.pem"\nclient_ca_file = "ca.pem"')
+    )
+    said = [
+        "without TLS" in "".join(report(parse(files(text)))["warnings"])
+        for text in (by_password, by_certificate)
+    ]
+    assert said == [True, False]
+
+
 def test_a_plan_row_of_the_same_name_is_pointed_out(changed, files):
     """A row whose station and metric are those of a sensor without ``control`` is named."""
     text = changed(
