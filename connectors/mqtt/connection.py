@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.mqtt.acks import AckQueue
 from connectors.mqtt.channel import Channel
@@ -214,7 +214,10 @@ class Connection(Channel):
     async def _admit(self, connect: Connect) -> None:
         peer = self.transport.get_extra_info("peername")
         local = peer is not None and (peer[0].startswith("127.") or peer[0] == "::1")
-        identity = await self._hub.identities.check(connect.user, connect.password, local=local)
+        name = _common_name(self.transport.get_extra_info("peercert"))
+        identity = await self._hub.identities.check(
+            connect.user, connect.password, name, local=local
+        )
         if self.ended:
             return
         code = self._verdict(connect, identity)
@@ -350,3 +353,10 @@ class Connection(Channel):
             session.will = None
         self._clean = True
         self.close()
+
+
+def _common_name(certificate: dict[str, Any] | None) -> str:
+    """Common name of a verified client certificate; empty without one."""
+    parts = (certificate or {}).get("subject", ())
+    names = [value for part in parts for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else ""

@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 MAX_EXPIRY_S = 604_800
 """Longest session expiry of a MQTT 5 device: 7 days; CONNACK says so when it asked for more."""
-_MOST_AWAY = 10_000
+_MOST_AWAY = 20_000
 _MOST_KNOWN = 20_000
 _FIGHT_S = 60.0
 
@@ -52,6 +52,7 @@ class DeviceSession:
         will_timer: Runs until the will is due.
         expiry_timer: Runs until the session ends.
         taken_at: When a connection was last taken over, time of the event loop.
+        warned_at: When that was last said in the log.
     """
 
     client_id: str
@@ -66,6 +67,7 @@ class DeviceSession:
     will_timer: asyncio.TimerHandle | None = None
     expiry_timer: asyncio.TimerHandle | None = None
     taken_at: float = -math.inf
+    warned_at: float = -math.inf
     _waiters: list[tuple[set[int], Callable[[], None]]] = field(default_factory=list)
 
     def stored(self, ids: list[int]) -> None:
@@ -167,9 +169,10 @@ class Devices:
             self._end(session)
         elif math.isfinite(session.expiry_s):
             session.expiry_timer = loop.call_later(session.expiry_s, self._end, session)
-        away = [s for s in self._sessions.values() if s.connection is None]
-        if len(away) > _MOST_AWAY:
-            self._end(away[0])
+        if len(self._sessions) > _MOST_AWAY:
+            away = next((s for s in self._sessions.values() if s.connection is None), None)
+            if away is not None:
+                self._end(away)
 
     def close(self) -> None:
         """Stop all timers; wills of devices that we disconnect ourselves are not published."""
@@ -180,18 +183,23 @@ class Devices:
     def _take_over(self, old: DeviceSession, *, ends: bool) -> None:
         if old.connection is not None:
             self._counts["takeovers"] += 1
-            now = asyncio.get_running_loop().time()
-            if now - old.taken_at < _FIGHT_S:
-                _LOG.warning(
-                    "client id %r: two devices seem to use it, the newest one wins", old.client_id
-                )
-            old.taken_at = now
+            self._warn_of_fight(old)
             old.connection.taken_over()
             old.connection = None
             old.outbound.detach()
         if ends or _will_delay(old) == 0:
             self._publish_will(old)
         _cancel(old)
+
+    def _warn_of_fight(self, old: DeviceSession) -> None:
+        """Say at most once a minute that a client id is taken over again and again."""
+        now = asyncio.get_running_loop().time()
+        if now - old.taken_at < _FIGHT_S <= now - old.warned_at:
+            old.warned_at = now
+            _LOG.warning(
+                "client id %r: two devices seem to use it, the newest one wins", old.client_id
+            )
+        old.taken_at = now
 
     def _resume(
         self, connect: Connect, identity: Identity, old: DeviceSession | None
@@ -207,7 +215,7 @@ class Devices:
             ids = set()
         session = DeviceSession(connect.client_id, source, identity.user, set(ids))
         if old is not None:
-            session.taken_at = old.taken_at
+            session.taken_at, session.warned_at = old.taken_at, old.warned_at
         return session
 
     def _end(self, session: DeviceSession) -> None:

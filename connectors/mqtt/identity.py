@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import ssl
 from typing import TYPE_CHECKING
 
 import argon2
@@ -68,9 +69,12 @@ class Identities:
         settings: The listener.
         base_dir: Folder that relative password files are in.
 
+    Attributes:
+        tls: TLS of the listener; None for plain connections.
+
     Raises:
-        ConfigError: A password file cannot be read, a filter is wrong, or the listener would be
-            open to the network without identities.
+        ConfigError: A password or certificate file cannot be read, a filter is wrong, or the
+            listener would be open to the network without identities.
     """
 
     def __init__(self, settings: Listener, base_dir: Path) -> None:
@@ -89,11 +93,12 @@ class Identities:
             self._known[device.user] = Identity(device), secret
         if problems:
             raise ConfigError(problems)
+        self.tls = _tls(settings, base_dir)
         self._key = secrets.token_bytes(32)
         self._proven: dict[str, bytes] = {}
 
     async def check(
-        self, user: str | None, password: bytes | None, *, local: bool
+        self, user: str | None, password: bytes | None, certificate: str = "", *, local: bool
     ) -> Identity | None:
         """The identity of a client, or None when it is refused.
 
@@ -103,8 +108,11 @@ class Identities:
         Args:
             user: User name of CONNECT; None for an anonymous client.
             password: Password of CONNECT.
+            certificate: Common name of the client certificate that was verified; empty for none.
             local: Whether the client is on this machine; anonymous clients must be.
         """
+        if certificate in self._known and user in (None, certificate):
+            return self._known[certificate][0]
         if user is None:
             return self._anonymous if local else None
         identity, secret = self._known.get(user, (None, b""))
@@ -126,6 +134,21 @@ def _verify(secret: bytes, password: bytes) -> bool:
         return argon2.PasswordHasher().verify(secret, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
+
+
+def _tls(settings: Listener, base_dir: Path) -> ssl.SSLContext | None:
+    if not settings.cert_file:
+        return None
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        key = base_dir / settings.key_file if settings.key_file else None
+        context.load_cert_chain(base_dir / settings.cert_file, key)
+        if settings.client_ca_file:
+            context.load_verify_locations(base_dir / settings.client_ca_file)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except OSError as error:
+        raise ConfigError([_problem("cert_file", settings.cert_file, str(error))]) from error
+    return context
 
 
 def _problem(key: str, value: str, message: str, allowed: str = "") -> Problem:

@@ -30,7 +30,9 @@ __all__ = ["Listener"]
 _LOG = logging.getLogger(__name__)
 
 _HALF_OPEN = 100
+_HANDSHAKE_S = 5.0
 _CLOSE_S = 1.0
+_MOST_TOLD = 1000
 
 
 class Listener:
@@ -60,6 +62,7 @@ class Listener:
         self.names = TopicNames()
         self.counts: Counter[str] = Counter()
         self.retained: dict[str, bytes] = {}
+        self._told: set[tuple[str, int]] = set()
         self._half_open: set[Connection] = set()
         self._open: set[Connection] = set()
         self._empty = asyncio.Event()
@@ -75,9 +78,16 @@ class Listener:
         self.intake = intake
         self.devices = Devices(intake, self.clock, self.counts)
         loop = asyncio.get_running_loop()
-        host, port = self.settings.host, self.settings.port
+        host, port, tls = self.settings.host, self.settings.port, self.identities.tls
         try:
-            server = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+            server = await loop.create_server(
+                lambda: Connection(self),
+                host,
+                port,
+                backlog=1024,
+                ssl=tls,
+                ssl_handshake_timeout=_HANDSHAKE_S if tls else None,
+            )
         except OSError as error:
             raise SourceError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         self.port = server.sockets[0].getsockname()[1]
@@ -150,9 +160,11 @@ class Listener:
             self._empty.set()
 
     def refuse(self, client_id: str, code: int) -> None:
-        """Count and log a refused CONNECT."""
+        """Count a refused CONNECT, and log it once per device and reason."""
         self.counts["refused"] += 1
-        _LOG.info("device %r refused: %s", client_id, words(code))
+        if (client_id, code) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((client_id, code))
+            _LOG.warning("device %r refused: %s", client_id, words(code))
 
     def count_malformed(self, code: Code) -> None:
         """Count a connection closed because the device broke the protocol."""

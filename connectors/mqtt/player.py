@@ -134,6 +134,7 @@ class _Player:
                 if delay_s > 0:
                     self._flush(chunk)
                     await asyncio.sleep(delay_s)
+                    self._check()
             if self._qos and len(self._flight) >= self._limit:
                 self._flush(chunk)
                 await self._until(lambda: len(self._flight) <= self._limit // 2)
@@ -149,17 +150,21 @@ class _Player:
         """Let the connection work, at least once, until ``done``."""
         await asyncio.sleep(0)
         while True:
-            if self._refusal:
-                raise SourceError(f"a message was refused: {self._refusal}")
-            if self._link.lost.done():
-                raise SourceError(
-                    f"connection lost after {self._acknowledged} acknowledgements: "
-                    f"{self._link.lost.result()}"
-                )
+            self._check()
             if done():
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    def _check(self) -> None:
+        """Raise what went wrong meanwhile."""
+        if self._refusal:
+            raise SourceError(f"a message was refused: {self._refusal}")
+        if self._link.lost.done():
+            raise SourceError(
+                f"connection lost after {self._acknowledged} acknowledgements: "
+                f"{self._link.lost.result()}"
+            )
 
     def _flush(self, chunk: list[bytes]) -> None:
         if chunk:
