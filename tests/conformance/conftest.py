@@ -1,0 +1,93 @@
+"""A line and a stream that make every detector speak, and every exported detector class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import twin.detectors
+from twin.detectors.logic import Logic
+from twin.model.batch import BAD, GOOD, UNCERTAIN, Batch, Mark
+from twin.model.index import LineIndex, SensorRow
+from twin.model.line import Chart, Line, Sensor, Station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+S = 1_000_000_000
+
+
+def exported() -> list[type[Logic]]:
+    """Every detector that ``twin.detectors`` exports; a new one is tested by being exported."""
+    things = [getattr(twin.detectors, name) for name in twin.detectors.__all__]
+    return [thing for thing in things if isinstance(thing, type) and issubclass(thing, Logic)]
+
+
+def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> LineIndex:
+    """Six sensors with different settings, in units of ``scale`` around ``shift``."""
+    charts = [
+        {"rules": "nelson", "ewma_lambda": 0.2, "cusum_k": 0.5, "hampel_window": 11},
+        {"rules": "western_electric_all", "hampel_window": 8, "hampel_t": 3.0},
+        {"rules": "westgard_7t", "ewma_lambda": 0.1, "ewma_l": 2.814},
+        {"rules": None, "cusum_k": 0.25, "cusum_h": 8.0, "hampel_window": 25},
+        {"rules": "shewhart", "max_gap_s": 30.0, "hampel_window": 5},
+    ]
+    sensors = [
+        Sensor(
+            key=f"k{i}",
+            period_s=1.0,
+            stuck_s=4.0,
+            spike=4.0 * scale,
+            rate_per_s=6.0 * scale,
+            resolution=0.0625 * scale,
+            chart=Chart(**{"centre": shift, "sigma": scale, **chart, **changes}),
+        )
+        for i, chart in enumerate(charts)
+    ]
+    sensors.append(Sensor(key="plain"))
+    station = Station(id="s", sensor=sensors)
+    rows = [SensorRow(i, f"s/{x.key}", station, x) for i, x in enumerate(sensors)]
+    return LineIndex(Line(), "0" * 16, rows, {row.id: row for row in rows})
+
+
+def build_stream(seed: int = 7, n: int = 3000) -> Batch:
+    """Everything that happens: noise, steps, drifts, spikes, flat stretches, holes, bad samples."""
+    rng = np.random.default_rng(seed)
+    sensor = rng.integers(0, 6, n)
+    time = np.sort(rng.integers(0, n // 4, n)) * S
+    value = np.round(rng.normal(size=n) * 16) / 16
+    value[n // 5 : n // 4] += 2
+    value[n // 3 : n // 3 + 150] = 0.25
+    value[n // 2 : n // 2 + 200] += np.linspace(0, 4, 200).round(1)
+    value[rng.integers(0, n, n // 60)] += 16
+    value[rng.integers(0, n, n // 60)] -= 16
+    time[int(n * 0.6) :] += 60 * S
+    quality = np.full(n, GOOD)
+    quality[rng.integers(0, n, n // 50)] = UNCERTAIN
+    bad = rng.integers(0, n, n // 40)
+    quality[bad] = BAD
+    value[bad[::2]] = np.nan
+    value[rng.integers(0, n, 3)] = np.inf
+    marks = np.zeros(n, np.uint8)
+    marks[rng.integers(0, n, n // 80)] = Mark.LATE
+    marks[rng.integers(0, n, n // 200)] = Mark.HISTORICAL
+    late = rng.integers(1, n, n // 80)
+    time[late] -= 20 * S
+    return Batch.of(sensor, time, value, quality, marks)
+
+
+@pytest.fixture(scope="session")
+def line() -> Callable[..., LineIndex]:
+    return build_line
+
+
+@pytest.fixture(scope="session")
+def stream() -> Callable[..., Batch]:
+    return build_stream
+
+
+@pytest.fixture(params=exported(), ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> type[Logic]:
+    return request.param
