@@ -348,6 +348,18 @@ CASES = {
         "broker[0].topics[1]",
         "takes everything",
     ),
+    "broker without a name": (
+        [('host = "broker.example"', 'host = " "')],
+        'host = " "',
+        "broker[0].host",
+        "is empty",
+    ),
+    "rights to write": (
+        [('publish = ["twin/v1/#"]', 'publish = ["twin/v1/#/x"]')],
+        "publish",
+        "listener.device[0].publish[0]",
+        "is no topic filter",
+    ),
     "filter of a broker": (
         [("plant/+/data", "plant/#/data")],
         "plant/#/data",
