@@ -12,7 +12,7 @@ from twin.errors import DecodeError
 from twin.ingest.check import Checker, RawColumns
 from twin.ingest.dead import DeadLetter, DeadLetters, excerpt
 from twin.ingest.discovery import Discovery
-from twin.ingest.payload import Rows, read_single
+from twin.ingest.payload import Rows, read_nested, read_row, read_single
 from twin.ingest.route import Route, RouteKind, Router, Target
 from twin.ingest.sparkplug_feed import SparkplugFeed
 from twin.ingest.times import to_ns
@@ -128,6 +128,16 @@ class Ingest:
         return out
 
     def _other(self, route: Route, entries: Entries, i: int, rows: Rows, out: Decoded) -> Rows:
+        if route.kind is RouteKind.SPARKPLUG:
+            return self._spark(entries, i, rows, out)
+        if entries.flags[i] & _RETAIN:
+            raise DecodeError(Reason.RETAINED, "a retained message is no fresh sample")
+        if route.kind is RouteKind.NESTED:
+            read_nested(entries.payloads[i], route, rows, i)
+            return rows
+        if route.kind is RouteKind.ROW:
+            read_row(entries.payloads[i], route, rows, i)
+            return rows
         if route.kind is RouteKind.PRODUCT:
             message = _product(route, entries, i)
             self._flush(entries, rows, out)
