@@ -15,7 +15,7 @@ from dashboards.board import Auth, Users, create_app
 from twin.model.event import event_id, iso
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from starlette.applications import Starlette
@@ -378,7 +378,7 @@ class FakeView:
 
     def products(self, limit: int) -> list[dict[str, Any]]:
         now = iso(self.clock.now)
-        rows = [
+        rows: list[tuple[str, str, str, str, float | None, list[tuple[str, str, float | None]]]] = [
             ("CC-0417", "calendered_coil", "calender", "HOLD", 412.3, [("C-0411", "coil", 0.0)]),
             ("C-0418", "coil", "coating", "OPEN", 96.8, [("B-0093", "mix_batch", None)]),
             ("CC-0416", "calendered_coil", "calender", "OK", 800.0, [("C-0410", "coil", 0.0)]),
@@ -603,14 +603,14 @@ def auth(tmp_path: Path, clock: FakeClock) -> Auth:
 
 
 @pytest.fixture
-def board(view: FakeView, auth: Auth, clock: FakeClock) -> Iterator[Board]:
+def board(view: FakeView, auth: Auth, clock: FakeClock) -> Board:
     """A board bound to loopback."""
     app = create_app(view, info={"version": "0.1.0", "loopback": True}, auth=auth)
     return Board(app, view, auth, clock)
 
 
 @pytest.fixture
-def closed_board(view: FakeView, auth: Auth, clock: FakeClock) -> Iterator[Board]:
+def closed_board(view: FakeView, auth: Auth, clock: FakeClock) -> Board:
     """A board that is reachable from elsewhere."""
     app = create_app(view, info={"version": "0.1.0"}, auth=auth)
     return Board(app, view, auth, clock)

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+import httpx
 import msgspec
 import pytest
 from starlette.routing import Route
@@ -240,8 +241,6 @@ async def test_nan_becomes_null(board: "Board", view: "FakeView") -> None:
 
 async def test_board_without_users_only_shows(view: "FakeView") -> None:
     """Without a users file there is nothing to log in to and nothing can be done."""
-    import httpx
-
     app = create_app(view, info={"version": "1", "loopback": True}, auth=None)
     base = "http://localhost:1"
     async with httpx.AsyncClient(

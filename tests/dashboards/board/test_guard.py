@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from dashboards.board.auth import RIGHTS, ROLES
@@ -63,7 +64,7 @@ async def test_foreign_pages_are_refused(board: "Board", spec: Spec) -> None:
             answer = await client.post(path_of(spec), json={}, headers={"origin": origin})
             assert answer.status_code == 403, origin
         if spec.handler != "login":
-            for token in ("", "wrong", "ä".encode()):
+            for token in ("", "wrong", "%C3%A4"):
                 answer = await client.post(path_of(spec), json={}, headers={"x-csrf-token": token})
                 assert answer.status_code == 403
         del client.headers["origin"]
@@ -97,6 +98,18 @@ async def test_login_cookie_is_locked_down(board: "Board") -> None:
         client.cookies.clear()
         client.cookies.update(old)
         assert (await client.get("/api/session")).json()["user"] is None
+
+
+async def test_tls_makes_cookie_and_names_strict(board: "Board") -> None:
+    """Over HTTPS the cookie is Secure and the browser is told to stay with HTTPS."""
+    base = "https://127.0.0.1:8080"
+    transport = httpx.ASGITransport(board.app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url=base, headers={"origin": base}
+    ) as client:
+        answer = await client.post("/api/login", json={"user": "operator", "password": PASSWORD})
+    assert "secure" in answer.headers["set-cookie"].lower()
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 
 async def test_unknown_user_and_wrong_password_look_the_same(board: "Board") -> None:

@@ -158,7 +158,7 @@ on("head", () => { headerState(); page?.head?.(); });
 on("tiles", (changed) => page?.tiles?.(changed));
 on("events", (event) => page?.event?.(event));
 on("alarms", () => { headerState(); showBanners(); page?.alarms?.(); });
-on("blind", () => { headerState(); showBanners(); page?.head?.(); });
+on("blind", () => { headerState(); showBanners(); (page?.blind ?? page?.head)?.(); });
 on("overview", () => { headerState(); page?.overview?.(); });
 on("login", () => { if (!may("view")) askLogin(t("loginNeeded")); });
 

@@ -101,6 +101,9 @@ export const refreshAlarms = throttle(150, async () => {
   }
 });
 
+// Another line description is in force: other sensors, titles and limits.
+const refreshAll = throttle(500, () => refresh().catch(() => {}));
+
 function read(handler) {
   return (message) => handler(JSON.parse(message.data), message);
 }
@@ -127,6 +130,7 @@ function connect() {
     heard(null);
     lastEvent = event.number;
     if (event.type === "alarm") refreshAlarms();
+    if (event.type === "config") refreshAll();
     emit("events", event);
   }));
 }

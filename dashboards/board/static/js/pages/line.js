@@ -30,9 +30,15 @@ class Tile {
     text(this.title, tile.title || tile.sensor);
     text(this.value, number(tile.value, decimals(tile.limits, tile.value)));
     text(this.unit, unit(tile.unit));
-    this.spark.draw(tile.spark, tile.limits);
+    if (this.visible) this.spark.draw(tile.spark, tile.limits);
     this.node.title = tile.finding ? ruleText(tile.finding.rule, tile.finding.text) : tile.sensor;
     this.frame();
+  }
+
+  /** A thousand curves nobody sees would cost more than everything else together. */
+  seen(visible) {
+    this.visible = visible;
+    if (visible && this.tile) this.spark.draw(this.tile.spark, this.tile.limits);
   }
 
   /** State, age and note: they also change when nothing arrives. */
@@ -67,6 +73,9 @@ export function linePage(root, _argument, { wall }) {
   const tiles = new Map();
   const products = new Map();
   const sections = [];
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) tiles.get(target.dataset.sensor)?.seen(isIntersecting);
+  }, { rootMargin: "200px" });
   const filter = h("input", {
     type: "search", data: { filter: "1" }, placeholder: `${t("filterHint")}  ( / )`, "aria-label": t("filter"),
     value: memory.get("filter") ?? "", on: { input: () => { memory.set("filter", filter.value || null); sift(); } },
@@ -77,6 +86,7 @@ export function linePage(root, _argument, { wall }) {
   const list = wall ? alarmList({ compact: true }) : null;
 
   function build() {
+    watcher.disconnect();
     tiles.clear();
     products.clear();
     sections.length = 0;
@@ -89,6 +99,7 @@ export function linePage(root, _argument, { wall }) {
         tiles.set(sensor, tile);
         tile.update();
         grid.append(tile.node);
+        watcher.observe(tile.node);
       }
       const node = h("section", { class: "station", "aria-label": station.title || station.id },
         h("header", null, h("h2", null, station.title || station.id), h("span", { class: "muted" }, station.area), product), grid);
@@ -109,8 +120,9 @@ export function linePage(root, _argument, { wall }) {
     }
     const count = { ok: 0, warn: 0, alarm: 0, stale: 0, nodata: 0 };
     for (const tile of state.tiles.values()) count[tile.state] += 1;
-    const said = Object.entries(count).filter(([, n]) => n).map(([name, n]) =>
-      h("span", { class: "chip", data: { state: state.blind ? "blind" : name } }, icon(name), `${n} ${t(name)}`));
+    const said = state.blind ? h("span", { class: "chip", data: { state: "blind" } }, icon("blind"), t("blind"))
+      : Object.entries(count).filter(([, n]) => n).map(([name, n]) =>
+        h("span", { class: "chip", data: { state: name } }, icon(name), `${n} ${t(name)}`));
     const key = JSON.stringify([count, Boolean(state.blind)]);
     if (summary.dataset.key !== key) {
       summary.dataset.key = key;
@@ -142,12 +154,14 @@ export function linePage(root, _argument, { wall }) {
   if (state.overview) build();
 
   return {
+    close() { watcher.disconnect(); },
     overview() { show(body); build(); },
     tiles(changed) {
       for (const sensor of changed) tiles.get(sensor)?.update();
       head();
     },
-    head() {
+    head,
+    blind() {
       head();
       for (const tile of tiles.values()) tile.frame();
     },
