@@ -21,6 +21,7 @@ import msgspec
 
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.session import Session
+from connectors.simulator.script import Script
 from connectors.simulator.source import SimulatorSource
 from connectors.sparkplug.host import rebirth_command
 from dashboards.board.app import create_app
@@ -248,13 +249,11 @@ class Application:
         return sources
 
     def _simulator(self) -> SimulatorSource:
-        from connectors.simulator.script import load_script  # noqa: PLC0415 - only for demos
-
         faults = self.options.faults
         if faults is None:
             beside = self.options.line.parent / "faults.toml"
             faults = beside if beside.exists() else None
-        script = load_script(faults) if faults is not None else None
+        script = Script.load(faults) if faults is not None else None
         return SimulatorSource(
             self.index, self.options.seed, self.clock, speed=self.options.speed, script=script
         )
@@ -288,10 +287,11 @@ class Application:
 
     def _retain(self) -> None:
         head = self.engine.pipeline.index.line.line
-        snapshots = list(self.store.reader().snapshot_cursors())
         # The older snapshot is the fall-back: what lies behind it must stay readable.
-        cursor = min(snapshots, default=0)
+        with contextlib.closing(self.store.reader()) as reader:
+            cursor = min(reader.snapshot_cursors(), default=0)
         self.journal.retain(cursor, head.journal_days * 86_400, int(head.journal_gib * (1 << 30)))
+        self.history.compact()
 
     # -- what leaves --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import typer
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.session import Session
 from connectors.recording import write_entries, write_samples
-from connectors.simulator.script import load_script
+from connectors.simulator.script import Script
 from connectors.simulator.simulator import Simulator
 from twin import __version__, config
 from twin.cli.out import console, print_json, progress_bar
@@ -232,10 +232,10 @@ async def _record(
             client = broker.client_id or f"{index.line.line.site}-{index.line.line.name}-ingest"
             session = Session(broker, client, clock, file.parent)
             tasks.append(asyncio.create_task(session.run(journal)))
-        waiter = asyncio.create_task(stop.wait())
+        waiter: asyncio.Task[Any] = asyncio.create_task(stop.wait())
         try:
             if settings.enabled:
-                started = asyncio.create_task(listener.started.wait())
+                started: asyncio.Task[Any] = asyncio.create_task(listener.started.wait())
                 await asyncio.wait({started, *tasks}, return_when=asyncio.FIRST_COMPLETED)
                 if not quiet and started.done():
                     console.print(f"recording from mqtt://{settings.host}:{listener.port}")
@@ -278,7 +278,7 @@ def simulate(
         raise ConfigError(
             [Problem("command line", 0, "--start", start, str(error), "2026-01-05T06:00:00Z")]
         ) from error
-    script = load_script(faults) if faults is not None else None
+    script = Script.load(faults) if faults is not None else None
     simulator = Simulator(index, seed, start_ns, script)
     with progress_bar(quiet=json) as bar:
         task = bar.add_task("simulate", total=int(seconds))
