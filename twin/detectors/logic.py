@@ -201,6 +201,7 @@ class Logic:
                 # A longer window of another sensor may have made the arrays wider.
                 common = [min(a, b) for a, b in zip(array.shape[1:], old.shape[1:], strict=True)]
                 array[_block(new_row, common)] = old[_block(old_row, common)]
+        self._adopt(pairs, arrays)
         new_of = {old_row: new_row for new_row, old_row in pairs}
         self._open = {new_of[row]: kept for row, kept in findings.items() if row in new_of}
         return [
@@ -218,6 +219,14 @@ class Logic:
         """Findings of a sensor that are open now, oldest first."""
         row = int(self._row_of[sensor])
         return [finding.event for finding in self._open.get(row, [])]
+
+    def _adopt(self, pairs: list[tuple[int, int]], old: dict[str, NDArray[Any]]) -> None:
+        """Mend what copying row by row does not carry over; nothing unless a detector says so.
+
+        Args:
+            pairs: Row now and row then of every sensor that goes on.
+            old: The arrays of the snapshot.
+        """
 
     def _settings(self) -> str:
         return _print(

@@ -24,7 +24,7 @@ import numpy as np
 
 from twin.detectors.logic import Logic, Row, columns, max_gap_ns
 from twin.detectors.spc import kernel
-from twin.detectors.spc.findings import Change, ChartFacts, ewma_width, rule_names
+from twin.detectors.spc.findings import Change, Voice, ewma_width, finding, rule_names
 from twin.detectors.spc.rules import PRESETS, RuleSet
 from twin.detectors.spc.tables import Tables
 from twin.errors import ConfigError, Problem
@@ -40,10 +40,14 @@ if TYPE_CHECKING:
     from twin.model.batch import Batch
     from twin.model.event import Event
     from twin.model.index import LineIndex, SensorRow
+    from twin.model.line import Chart
 
 __all__ = ["Charts"]
 
 _NO_RULES = RuleSet(name="none", rules=())
+_POINTS = 200
+_MANY = 20_000
+"""Lines with more charts than this keep fewer points of each, to stay below 0.5 Gbyte."""
 _RAW = {Role.COUNTER, Role.STATE}
 """Roles whose raw value is never charted: a counter only rises, a state has no mean."""
 
@@ -60,7 +64,8 @@ class Charts(Logic):
         cusum_start: ``zero``, or ``head-start``: both sums start at h/2 after a start or a gap,
             which finds a process that starts off target sooner at 8 % of the ARL0. After an
             operator reset the head start is always used.
-        points: Points per chart kept for the board, at least 60; 18 bytes each.
+        points: Points per chart kept for the board, at least 60; 18 bytes each. None means 200, or
+            60 on a line with more than 20 000 charts.
 
     Raises:
         ConfigError: A chart names a rule set that does not exist.
@@ -77,37 +82,39 @@ class Charts(Logic):
         rule_sets: Mapping[str, RuleSet] = PRESETS,
         ewma_limits: Literal["time-varying", "fixed"] = "time-varying",
         cusum_start: Literal["zero", "head-start"] = "zero",
-        points: int = 200,
+        points: int | None = None,
     ) -> None:
+        rows = [
+            row for row in index.sensors if row.spec.chart is not None and row.spec.role not in _RAW
+        ]
+        if points is None:
+            points = _POINTS if len(rows) <= _MANY else kernel.LONGEST
         if points < kernel.LONGEST:
             raise ValueError(f"points is {points}; allowed: {kernel.LONGEST} or more")
         self._fixed = ewma_limits == "fixed"
         self._head_start = cusum_start == "head-start"
-        rows = [
-            row for row in index.sensors if row.spec.chart is not None and row.spec.role not in _RAW
-        ]
         chosen = [_chosen(row, rule_sets) for row in rows]
-        sets = list(dict.fromkeys(chosen)) or [_NO_RULES]
-        self._tables = Tables(sets)
-        self._facts = [
-            ChartFacts(row, rules, fixed_ewma=self._fixed)
-            for row, rules in zip(rows, chosen, strict=True)
-        ]
+        sets = {rules.name: rules for rules in chosen} or {_NO_RULES.name: _NO_RULES}
+        number = {name: i for i, name in enumerate(sets)}
+        text = {name: repr(rules) for name, rules in sets.items()}
+        self._tables = Tables(list(sets.values()))
+        voices = {name: Voice(rules, fixed_ewma=self._fixed) for name, rules in sets.items()}
+        self._voices = [voices[rules.name] for rules in chosen]
         self._specs: NDArray[np.void] = np.zeros(len(rows), kernel.SETTINGS)
         for c, (row, rules) in enumerate(zip(rows, chosen, strict=True)):
-            self._specs[c] = self._spec(row, sets.index(rules))
+            self._specs[c] = self._spec(row, number[rules.name])
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
         self._beyond = np.zeros((len(rows), 2, kernel.LEVELS), np.int64)
         self._times = np.zeros((len(rows), points), np.int64)
         self._values = np.zeros((len(rows), points))
         self._bits = np.zeros((len(rows), points), np.uint16)
         self._out: NDArray[np.void] = np.zeros(1024, kernel.CHANGE)
-        options = f"{ewma_limits} {cusum_start} {points}"
+        options = f"{ewma_limits} {cusum_start}"
         super().__init__(
             index,
             rows,
             [
-                f"{options} {row.spec.chart!r} {max_gap_ns(row.spec)} {rules!r}"
+                f"{options} {row.spec.chart!r} {max_gap_ns(row.spec)} {text[rules.name]}"
                 for row, rules in zip(rows, chosen, strict=True)
             ],
             {
@@ -185,17 +192,17 @@ class Charts(Logic):
         c = int(self._row_of[sensor])
         if c < 0:
             return None
-        now, facts, chart = self._state[c], self._facts[c], self._facts[c].chart
+        now, chosen, chart = self._state[c], self._voices[c].chosen, _chart(self._rows[c])
         fresh = now["since"] == 0
         answer: dict[str, Any] = {
-            "sensor": facts.id,
+            "sensor": self._rows[c].id,
             "verdict": _verdict(now),
             "centre": chart.centre,
             "sigma": chart.sigma,
-            "lcl": facts.lcl,
-            "ucl": facts.ucl,
-            "ruleset": facts.chosen.id if chart.rules is not None else None,
-            "arl0": facts.chosen.arl0,
+            "lcl": chart.centre - 3.0 * chart.sigma,
+            "ucl": chart.centre + 3.0 * chart.sigma,
+            "ruleset": chosen.id if chart.rules is not None else None,
+            "arl0": chosen.arl0,
             "baseline": chart.baseline,
             "points": int(now["n"]),
             "points_since_clear": int(now["since"]),
@@ -203,7 +210,7 @@ class Charts(Logic):
             "cannot_judge": int(now["skipped"]),
             "time_ns": int(now["time"]) if now["n"] else None,
             "value": float(now["value"]) if now["n"] else None,
-            "rules": rule_names(facts.chosen, int(now["active"])),
+            "rules": rule_names(chosen, int(now["active"])),
             "findings": [_brief(event) for event in self.open_findings(sensor)],
         }
         if chart.ewma_lambda is not None:
@@ -236,7 +243,7 @@ class Charts(Logic):
             return None
         n, size = int(self._state[c]["n"]), self._times.shape[1]
         order = np.arange(max(0, n - size), n) % size
-        names = {r: rule.id for r, rule in enumerate(self._facts[c].chosen.rules)}
+        names = {r: rule.id for r, rule in enumerate(self._voices[c].chosen.rules)}
         return {
             "time_ns": self._times[c, order],
             "value": self._values[c, order],
@@ -255,17 +262,30 @@ class Charts(Logic):
         if found is None:
             return None
         cut = slice(max(0, len(found["value"]) - points), None)
-        chosen = self._facts[int(self._row_of[sensor])].chosen
+        chosen = self._voices[int(self._row_of[sensor])].chosen
         return {
             "t": (found["time_ns"][cut] / 1e9).tolist(),
             "v": found["value"][cut].tolist(),
             "rules": [rule_names(chosen, bits) for bits in found["rules"][cut].tolist()],
         }
 
+    def _adopt(self, pairs: list[tuple[int, int]], old: dict[str, NDArray[Any]]) -> None:
+        """Lay the last points out anew where the number of points kept is another one."""
+        size, size_then = self._times.shape[1], old["times"].shape[1]
+        if size == size_then:
+            return
+        for c, then in pairs:
+            n = int(self._state[c]["n"])
+            last = np.arange(max(0, n - min(size, size_then)), n)
+            for now, before in (
+                (self._times, old["times"]),
+                (self._values, old["values"]),
+                (self._bits, old["bits"]),
+            ):
+                now[c, last % size] = before[then, last % size_then]
+
     def _spec(self, row: SensorRow, chosen: int) -> tuple[Any, ...]:
-        chart = row.spec.chart
-        if chart is None:
-            raise ValueError(f"sensor {row.id!r} has no chart")
+        chart = _chart(row)
         weight = chart.ewma_lambda or 0.0
         h = chart.cusum_h if chart.cusum_k is not None else 0.0
         return (
@@ -292,12 +312,21 @@ class Charts(Logic):
             last = change.n if gap else change.n - 1
             cause = "gap" if gap else "inside"
             events += self._close_findings(change.chart, ended, change.time_before, last, at, cause)
-        facts = self._facts[change.chart]
-        for part in facts.parts(change, at.value):
+        sensor = self._rows[change.chart]
+        chart = _chart(sensor)
+        for part in self._voices[change.chart].parts(chart, change, at.value):
             number = self._number(change.chart)
-            event = facts.event(part, change, at, number)
+            event = finding(sensor.id, chart, part, change, at, number)
             events.append(self._open_finding(change.chart, event, number, change.n, part.mask))
         return events
+
+
+def _chart(row: SensorRow) -> Chart:
+    """The chart of a sensor that has one."""
+    chart = row.spec.chart
+    if chart is None:
+        raise ValueError(f"sensor {row.id!r} has no chart")
+    return chart
 
 
 def _chosen(row: SensorRow, rule_sets: Mapping[str, RuleSet]) -> RuleSet:

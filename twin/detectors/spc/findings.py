@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from twin.detectors.logic import Row
     from twin.detectors.spc.rules import RuleSet
-    from twin.model.index import SensorRow
+    from twin.model.line import Chart
 
-__all__ = ["Change", "ChartFacts", "Part", "ewma_width", "rule_names"]
+__all__ = ["Change", "Part", "Voice", "ewma_width", "finding", "rule_names"]
 
 _EWMA = 1 << kernel.EWMA_BIT | 1 << (kernel.EWMA_BIT + kernel.LOW)
 _CUSUM = 1 << kernel.CUSUM_BIT | 1 << (kernel.CUSUM_BIT + kernel.LOW)
@@ -74,76 +74,40 @@ def _side(active: int, bit: int) -> str:
     return "low" if active >> (bit + kernel.LOW) & 1 else "both"
 
 
-class ChartFacts:
-    """What every finding of one chart has in common, and how its rules speak.
+class Voice:
+    """How the charts with one rule set speak.
 
     Args:
-        sensor: The sensor, with a chart.
-        chosen: Its rule set.
-        fixed_ewma: Whether the EWMA has fixed limits.
+        chosen: The rule set.
+        fixed_ewma: Whether EWMA limits are fixed.
     """
 
-    def __init__(self, sensor: SensorRow, chosen: RuleSet, *, fixed_ewma: bool) -> None:
-        chart = sensor.spec.chart
-        if chart is None:
-            raise ValueError(f"sensor {sensor.id!r} has no chart")
-        self.id = sensor.id
+    def __init__(self, chosen: RuleSet, *, fixed_ewma: bool) -> None:
         self.chosen = chosen
-        self.chart = chart
-        self.lcl = chart.centre - 3.0 * chart.sigma
-        self.ucl = chart.centre + 3.0 * chart.sigma
-        form = ";fixed" if fixed_ewma else ""
-        self.ewma_set = f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{form})@1"
-        self.cusum_set = f"cusum({chart.cusum_k};{chart.cusum_h:g})@1"
+        self._form = ";fixed" if fixed_ewma else ""
         self._said: dict[int, tuple[str, dict[str, Any]]] = {}
-        self._common: dict[str, Any] = {
-            "baseline": chart.baseline,
-            "centre": chart.centre,
-            "convention": "points",
-            "mode": "raw",
-            "recipe": chart.recipe,
-            "sigma": chart.sigma,
-        }
 
-    def parts(self, change: Change, value: float) -> Iterator[Part]:
+    def parts(self, chart: Chart, change: Change, value: float) -> Iterator[Part]:
         """The findings that open with a change: run rules together, EWMA, CUSUM."""
         opened = change.new & ~change.old
         runs = opened & ~(_EWMA | _CUSUM)
         if runs:
-            yield self._runs(runs, change, value)
+            yield self._runs(chart, runs, change, value)
         if opened & _EWMA:
-            yield self._ewma(opened & _EWMA, change)
+            yield self._ewma(chart, opened & _EWMA, change)
         if opened & _CUSUM:
-            yield self._cusum(opened & _CUSUM, change)
+            yield self._cusum(chart, opened & _CUSUM, change)
 
-    def event(self, part: Part, change: Change, at: Row, number: int) -> Event:
-        """The opening event of a finding."""
-        return Event(
-            id=event_id(part.rule, part.ruleset, self.id, "finding", part.time_first, number),
-            type="finding",
-            rule=part.rule,
-            ruleset=part.ruleset,
-            sensor=self.id,
-            product=at.product,
-            place=at.place,
-            t_first=part.time_first,
-            t_last=at.time_ns,
-            value=at.value,
-            detail={
-                **self._common,
-                **part.detail,
-                "n_first": part.n_first,
-                "n_last": change.n,
-                "onset": iso(part.time_first),
-            },
-            row=at.i,
-        )
-
-    def _runs(self, opened: int, change: Change, value: float) -> Part:
+    def _runs(self, chart: Chart, opened: int, change: Change, value: float) -> Part:
         if opened not in self._said:
             self._said[opened] = self._words(opened)
         rule, words = self._said[opened]
-        detail = {**words, "statistic": (value - self.chart.centre) / self.chart.sigma}
+        detail = {
+            **words,
+            "lcl": chart.centre - 3.0 * chart.sigma,
+            "statistic": (value - chart.centre) / chart.sigma,
+            "ucl": chart.centre + 3.0 * chart.sigma,
+        }
         return Part(opened, rule, self.chosen.id, change.n_first, change.time_first, detail)
 
     def _words(self, opened: int) -> tuple[str, dict[str, Any]]:
@@ -154,37 +118,35 @@ class ChartFacts:
         side = _side(opened, lowest)
         return rule.id, {
             "arl0": self.chosen.arl0,
-            "lcl": self.lcl,
             "meaning": rule.meaning(side),
             "rules": rule_names(self.chosen, opened),
             "side": side,
-            "ucl": self.ucl,
             "usual": rule.usual,
         }
 
-    def _ewma(self, opened: int, change: Change) -> Part:
+    def _ewma(self, chart: Chart, opened: int, change: Change) -> Part:
         side = _side(opened, kernel.EWMA_BIT)
         where = "above" if side == "high" else "below"
         detail = {
-            "lcl": self.chart.centre - change.ewma_limit,
-            "meaning": f"weighted mean (lambda {self.chart.ewma_lambda}) more than "
-            f"{self.chart.ewma_l:g} of its standard deviations {where} the centre line",
+            "lcl": chart.centre - change.ewma_limit,
+            "meaning": f"weighted mean (lambda {chart.ewma_lambda}) more than "
+            f"{chart.ewma_l:g} of its standard deviations {where} the centre line",
             "rules": ["ewma"],
             "side": side,
             "statistic": change.ewma,
-            "ucl": self.chart.centre + change.ewma_limit,
+            "ucl": chart.centre + change.ewma_limit,
             "usual": "small sustained shift or drift",
         }
-        return Part(opened, "ewma", self.ewma_set, change.ewma_n, change.ewma_time, detail)
+        ruleset = f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{self._form})@1"
+        return Part(opened, "ewma", ruleset, change.ewma_n, change.ewma_time, detail)
 
-    def _cusum(self, opened: int, change: Change) -> Part:
+    def _cusum(self, chart: Chart, opened: int, change: Change) -> Part:
         side = _side(opened, kernel.CUSUM_BIT)
         high = side == "high"
         total = change.high if high else change.low
         n_first, first = (
             (change.high_n, change.high_time) if high else (change.low_n, change.low_time)
         )
-        chart = self.chart
         away = chart.sigma * ((chart.cusum_k or 0.0) + total / (change.n - n_first + 1))
         mean = chart.centre + (away if high else -away)
         detail = {
@@ -198,7 +160,46 @@ class ChartFacts:
             "statistic": total,
             "usual": "sustained shift since the onset",
         }
-        return Part(opened, "cusum", self.cusum_set, n_first, first, detail)
+        ruleset = f"cusum({chart.cusum_k};{chart.cusum_h:g})@1"
+        return Part(opened, "cusum", ruleset, n_first, first, detail)
+
+
+def finding(sensor: str, chart: Chart, part: Part, change: Change, at: Row, number: int) -> Event:
+    """The opening event of a finding.
+
+    Args:
+        sensor: Sensor id.
+        chart: Its chart.
+        part: What opens.
+        change: The change that opened it.
+        at: The sample that opened it.
+        number: Occurrence counter of the sensor.
+    """
+    return Event(
+        id=event_id(part.rule, part.ruleset, sensor, "finding", part.time_first, number),
+        type="finding",
+        rule=part.rule,
+        ruleset=part.ruleset,
+        sensor=sensor,
+        product=at.product,
+        place=at.place,
+        t_first=part.time_first,
+        t_last=at.time_ns,
+        value=at.value,
+        detail={
+            **part.detail,
+            "baseline": chart.baseline,
+            "centre": chart.centre,
+            "convention": "points",
+            "mode": "raw",
+            "n_first": part.n_first,
+            "n_last": change.n,
+            "onset": iso(part.time_first),
+            "recipe": chart.recipe,
+            "sigma": chart.sigma,
+        },
+        row=at.i,
+    )
 
 
 def ewma_width(sigma: float, weight: float, distance: float) -> float:

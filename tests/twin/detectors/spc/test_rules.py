@@ -432,3 +432,39 @@ def test_kernel_against_the_definitions(charted, rules, samples):
             n = good.index(int(batch.time_ns[row])) + 1
             said.append((n, "closed"))
     assert reference(rules, shifted) == said
+
+
+@pytest.mark.parametrize(("then", "now"), [(200, 60), (60, 200), (77, 200)])
+def test_follow_with_another_number_of_points(charted, values, then, now):
+    """The last points survive a change of how many are kept, and patterns keep their first time."""
+    index = charted(rules="western_electric")
+    old, new = Charts(index, points=then), Charts(index, points=now)
+    old.update(values([*np.linspace(-0.5, 0.5, 130), 0.1, 0.1, 0.1]))
+    assert new.follow(old) == []
+    kept = min(then, now)
+    assert old.points(0)["value"][-kept:].tolist() == new.points(0)["value"][-kept:].tolist()
+    later = values([0.1] * 6, range(134, 140))
+    assert old.update(later) == new.update(later)
+
+
+def test_too_few_points_are_refused(charted):
+    """The longest pattern must fit into the points kept."""
+    with pytest.raises(ValueError, match="60 or more"):
+        Charts(charted(), points=59)
+
+
+def test_memory_of_a_large_line(line):
+    """A hundred thousand sensors with every detector on fit: less than 3 kB of arrays each."""
+    from twin.detectors import Hampel, Validity
+    from twin.model.index import LineIndex, SensorRow
+    from twin.model.line import Chart, Line, Sensor
+
+    spec = Chart(centre=0.0, sigma=1.0, rules="nelson", ewma_lambda=0.2, cusum_k=0.5)
+    spec = spec.model_copy(update={"hampel_window": 51})
+    sensor = Sensor(key="a", period_s=1.0, stuck_s=9.0, chart=spec)
+    one = line(sensor)
+    count = 20_001
+    rows = [SensorRow(i, f"s/{i}", one.sensors[0].station, sensor) for i in range(count)]
+    index = LineIndex(Line(), "0" * 16, rows, {})
+    arrays = [a for kind in (Validity, Charts, Hampel) for a in kind(index)._arrays.values()]
+    assert sum(a.nbytes for a in arrays) / count < 3000
