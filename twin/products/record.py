@@ -20,7 +20,8 @@ class Entry:
     Attributes:
         time_ns: When it was so (event time).
         seq: When linetwin learned it (journal sequence number).
-        op: Operation; ``consume`` stands at a parent when a child was made from it.
+        op: Operation; ``consume`` stands at a parent when a child was made from it, ``displace``
+            at a product when another one came to its place.
         spot: Where.
         parents: Parents named with it.
     """
@@ -86,7 +87,7 @@ class Product:
         for entry in self.history:
             if entry.op in ("move", "scrap"):
                 gone = [spot for spot in present if spot != entry.spot or entry.op == "scrap"]
-            elif entry.op in ("end", "consume"):
+            elif entry.op in ("end", "consume", "displace"):
                 gone = [entry.spot]
             else:
                 gone = []

@@ -10,7 +10,7 @@ from twin.model.batch import Batch
 from twin.model.event import Event, event_id
 from twin.model.message import Reason
 from twin.products.kernel import OPEN
-from twin.products.message import ProductNote, read
+from twin.products.message import ENTERS, ProductNote, read
 from twin.products.record import Entry, Product
 from twin.products.stays import Places
 
@@ -95,6 +95,8 @@ class Products:
             return []
         if note.op == "transform":
             self._consume(note.parents, entry)
+        if note.op in ENTERS:
+            self._displace(product, entry)
         self._settle(product)
         self._forget()
         return [self._event(note, product, moment)]
@@ -157,6 +159,16 @@ class Products:
                     Entry(entry.time_ns, entry.seq, "consume", entry.spot)
                 ):
                     self._settle(parent)
+
+    def _displace(self, product: Product, entry: Entry) -> None:
+        """A spot holds one product: who was there has left, and who comes next ends this stay."""
+        present, follows = self._places.neighbours(entry.spot, entry.time_ns, product.index)
+        other = self._by_index.get(present)
+        if other is not None:
+            other.add(Entry(entry.time_ns, entry.seq, "displace", entry.spot))
+            self._settle(other)
+        if follows is not None:
+            product.add(Entry(follows, entry.seq, "displace", entry.spot))
 
     def _settle(self, product: Product) -> None:
         """Put what is known now about a product into the rings."""

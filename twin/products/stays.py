@@ -132,6 +132,23 @@ class Places:
         n = int(self.stays[spot])
         return int(self.who[spot, n - 1]) if n and self.end[spot, n - 1] == kernel.OPEN else -1
 
+    def neighbours(self, spot: int, time_ns: int, product: int) -> tuple[int, int | None]:
+        """Who else is at a spot around a time.
+
+        Returns:
+            The other product that is there at that time, or -1, and the time at which the next
+            other one comes, or None.
+        """
+        present, follows = -1, None
+        for j in range(int(self.stays[spot])):
+            if self.who[spot, j] == product:
+                continue
+            if self.start[spot, j] > time_ns:
+                follows = int(self.start[spot, j])
+                break
+            present = int(self.who[spot, j]) if self.end[spot, j] > time_ns else -1
+        return present, follows
+
     def put(self, product: int, spots: set[int], stays: list[Stay]) -> list[tuple[int, float, int]]:
         """Replace what the rings say about one product.
 

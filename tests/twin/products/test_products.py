@@ -123,6 +123,18 @@ def test_a_newcomer_ends_the_stay_of_a_product_nobody_ended(index: LineIndex) ->
     say(products, "start", "B", 5)
     batch = joined(products, (4, GAUGE, 1.0), (6, GAUGE, 1.0))
     assert names(products, batch) == ["A", "B"]
+    assert row(products, "A")["state"] == "waiting"
+    assert row(products, "A")["t_end"] == row(products, "B")["t_start"]
+
+
+def test_a_late_start_ends_where_the_next_product_came(index: LineIndex) -> None:
+    """A start told after the start of its successor fills the time until then."""
+    products = Products(index)
+    say(products, "start", "B", 5)
+    say(products, "start", "A", 0)
+    batch = joined(products, (4, GAUGE, 1.0), (6, GAUGE, 1.0))
+    assert names(products, batch) == ["A", "B"]
+    assert row(products, "A")["t_end"] == row(products, "B")["t_start"]
 
 
 def test_the_place_is_the_metre_of_the_run_under_the_sensor(index: LineIndex) -> None:
