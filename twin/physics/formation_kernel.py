@@ -1,9 +1,13 @@
-"""The part of formation tracking that looks at every row: state of a channel and its kernels.
+"""The part of formation tracking that looks at every sample: state of a channel and its kernels.
 
-Samples become *rows* (what a channel measured at one moment), rows become *steps*. All state of
-a channel is one record of :data:`STATE` plus one line in each matrix of :class:`Rows`, so a
-snapshot is a copy of the bytes. Kernels only add up; names and judgements are in
-:mod:`twin.physics.formation`.
+Samples of one moment become a *row*; a row that goes back in time is bridged; rows add up to the
+open *step* and *cycle*, of which a record is put out when they end. Kernels only add up; names and
+judgements are in :mod:`twin.physics.formation_events`.
+
+State and kernels stay in one file although it is long: the cache of compiled code watches the file
+of a kernel, not the files of the constants and kernels it uses.
+
+Units: V, A, A.s, W.s, A.h, Cel, Ohm; times are ns since 1970.
 """
 
 from __future__ import annotations
@@ -16,13 +20,30 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BY_CAPACITY", "BY_CURRENT", "BY_STEP", "CYCLE", "FIRST_T", "ROOM", "SLOTS"]
-__all__ += ["SPREAD", "STATE", "STEP", "empty_state", "feed", "finish"]
+__all__ = [
+    "BY_CAPACITY",
+    "BY_CURRENT",
+    "BY_STEP",
+    "CYCLE",
+    "FIRST_T",
+    "ROOM",
+    "SLOTS",
+    "SPREAD",
+    "SPREAD_K",
+    "STATE",
+    "STEP",
+    "empty_state",
+    "feed",
+    "finish",
+]
 
 SLOTS = ("voltage", "current", "step", "cycle", "charge", "discharge", "capacity")
-V, I, NUMBER, CYC, CHARGE, DISCHARGE, CAPACITY = range(7)  # noqa: E741 - the physical symbol
+"""Columns of a row, in the order of the constants below."""
+
+VOLTAGE, CURRENT, NUMBER, CYCLE_NUMBER, CHARGE, DISCHARGE, CAPACITY = range(7)
+
 FIRST_T = 7
-"""Columns of a row; thermocouples follow from ``FIRST_T`` on."""
+"""Thermocouples follow from this column of a row on."""
 
 BY_STEP, BY_CURRENT, BY_CAPACITY = 0, 1, 2
 """How the steps of a channel are found."""
@@ -31,7 +52,7 @@ STEP, CYCLE, SPREAD = 1, 2, 3
 """Why a record was put out."""
 
 ROOM = 32
-"""A row puts out far fewer records than this."""
+"""A sample puts out far fewer records than this."""
 
 BRIDGE_NS = 10_000_000
 """A row that went back in time and returns stands 0.01 s before the next one."""
@@ -51,62 +72,53 @@ TARGETS_NS = (1_000_000_000, 3_000_000_000, 10_000_000_000)
 STEADY = 0.9
 """Resistance is only taken while the current holds at least this part of its peak (proposed)."""
 
-STATE = np.dtype(
-    [(name, np.int64) for name in ("code", "channel", "ordinal", "rows", "t_first", "t_last")]
-    + [(name, np.int64) for name in ("complete", "started", "held", "pending_n")]
-    + [
-        (name, np.int64)
-        for name in ("pending_t", "held_t", "row_t", "amp_t", "edge_t", "edge_rest")
-    ]
-    + [(name, np.int64) for name in ("regressions", "breaks", "zero_steps", "gaps", "spread_rows")]
-    + [(name, np.int64) for name in ("resets", "sign", "charged", "discharged", "cycle_t")]
-    + [(name, np.int64) for name in ("cycle_ordinal", "cycle_steps", "cycle_lost_time")]
-    + [(name, np.float64) for name in ("number", "cycle", "v_first", "v_last", "v_min", "v_max")]
-    + [(name, np.float64) for name in ("i_first", "i_last", "i_peak", "i_sum", "i_rows")]
-    + [(name, np.float64) for name in ("edge_v", "edge_i", "last_v", "last_i")]
-    + [(name, np.float64) for name in ("up_as", "down_as", "up_ws", "down_ws", "gap_s")]
-    + [(name, np.float64) for name in ("t_min", "t_max", "spread", "r1", "r3", "r10")]
-    + [
-        (f"{counter}_{part}", np.float64)
-        for counter in ("charge", "discharge", "capacity")
-        for part in ("base", "last", "lost")
-    ]
-    + [(name, np.float64) for name in ("cycle_up_as", "cycle_down_as", "cycle_up_ah")]
-    + [(name, np.float64) for name in ("cycle_down_ah", "cycle_up_lost", "cycle_down_lost")]
-)
-"""One channel: the open step, the edge before it, the open cycle, and the row in the making."""
+_WHOLE = """
+    code channel
+    started ordinal rows t_first t_last complete
+    pending_n pending_t
+    held held_t row_t amp_t
+    edge_t edge_rest
+    zero_steps regressions breaks gaps
+    sign resets spread_rows
+    charged discharged cycle_ordinal cycle_steps cycle_t cycle_doubt
+"""
+"""Integers by line: the record; the step; the row in the making; a row that went back in time and
+the last row and the last current; the edge before the step; what was odd about its times; sign of
+the current, resets of its counters, rows with disagreeing thermocouples; the open cycle."""
 
-_NAN = [
-    "number",
-    "cycle",
-    "v_first",
-    "v_last",
-    "v_min",
-    "v_max",
-    "i_first",
-    "i_last",
-    "edge_v",
-    "edge_i",
-    "last_v",
-    "last_i",
-    "t_min",
-    "t_max",
-    "r1",
-    "r3",
-    "r10",
-    "charge_base",
-    "charge_last",
-    "discharge_base",
-    "discharge_last",
-    "capacity_base",
-    "capacity_last",
-]
+_REAL = """
+    number cycle
+    v_first v_last v_min v_max
+    i_first i_last i_peak i_sum i_rows
+    up_as down_as up_ws down_ws gap_s
+    edge_v edge_i last_v last_i
+    t_min t_max spread
+    r1 r3 r10
+    charge_base charge_last charge_lost
+    discharge_base discharge_last discharge_lost
+    capacity_base capacity_last capacity_lost
+    cycle_up_as cycle_down_as cycle_up_ah cycle_down_ah cycle_up_lost cycle_down_lost
+"""
+"""Floats by line: numbers as sent; voltage; current; charge and energy by direction; the edge and
+the last row; temperature; resistance; three counters (where they began, stand, and what resets
+lost); the open cycle by integral and by counter."""
+
+_UNKNOWN = """
+    number cycle v_first v_last v_min v_max i_first i_last edge_v edge_i last_v last_i t_min t_max
+    r1 r3 r10 charge_base charge_last discharge_base discharge_last capacity_base capacity_last
+"""
+"""Fields that are NaN until something was seen."""
+
+STATE = np.dtype(
+    [(name, np.int64) for name in _WHOLE.split()] + [(name, np.float64) for name in _REAL.split()]
+)
+"""One channel."""
 
 
 def empty_state(channels: int) -> NDArray[Any]:
     """State of channels that have seen nothing; shape (channels,), dtype :data:`STATE`."""
     state = np.zeros(channels, STATE)
-    for name in _NAN:
+    for name in _UNKNOWN.split():
         state[name] = np.nan
     state["channel"] = np.arange(channels)
     return state
@@ -208,7 +220,7 @@ def _is_new(s: Any, row: NDArray[np.float64], mode: int, rest: float) -> bool:
         # The first number names the step that is already open.
         return bool(np.isfinite(row[NUMBER] - s["number"]) and row[NUMBER] != s["number"])
     if mode == BY_CURRENT:
-        return bool(np.isfinite(row[I]) and _sign(row[I], rest) != s["sign"])
+        return bool(np.isfinite(row[CURRENT]) and _sign(row[CURRENT], rest) != s["sign"])
     return bool(np.isfinite(row[CAPACITY]) and _reset(s["capacity_last"], row[CAPACITY]))
 
 
@@ -230,7 +242,7 @@ def _emit(s: Any, code: int, out: NDArray[Any], n: int) -> int:
 def _clear_cycle(s: Any) -> None:
     s["cycle_ordinal"] += 1
     s["cycle_steps"] = 0
-    s["cycle_lost_time"] = 0
+    s["cycle_doubt"] = 0
     s["charged"] = 0
     s["discharged"] = 0
     s["cycle_up_as"] = 0.0
@@ -254,7 +266,7 @@ def _add_to_cycle(s: Any, mode: int, rest: float) -> None:
     if s["cycle_steps"] == 0:
         s["cycle_t"] = s["t_first"]
     s["cycle_steps"] += 1
-    s["cycle_lost_time"] += s["breaks"] + s["gaps"]
+    s["cycle_doubt"] += s["breaks"] + s["gaps"]
     s["cycle_up_as"] += s["up_as"]
     s["cycle_down_as"] += s["down_as"]
     if up:
@@ -353,7 +365,7 @@ def _temperatures(s: Any, row: NDArray[np.float64]) -> bool:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _row(
+def _add_row(
     s: Any,
     t: int,
     row: NDArray[np.float64],
@@ -379,14 +391,14 @@ def _row(
         if s["started"] == 0:
             s["edge_t"] = t
         s["started"] = 1
-        if np.isfinite(row[I]):
-            s["sign"] = _sign(row[I], rest)
+        if np.isfinite(row[CURRENT]):
+            s["sign"] = _sign(row[CURRENT], rest)
     if np.isfinite(row[NUMBER]):
         s["number"] = row[NUMBER]
-    if np.isfinite(row[CYC]):
-        s["cycle"] = row[CYC]
-    v = row[V] if np.isfinite(row[V]) else s["last_v"]
-    i = row[I]
+    if np.isfinite(row[CYCLE_NUMBER]):
+        s["cycle"] = row[CYCLE_NUMBER]
+    v = row[VOLTAGE] if np.isfinite(row[VOLTAGE]) else s["last_v"]
+    i = row[CURRENT]
     if np.isfinite(i):
         if np.isfinite(s["last_i"]):
             _integrate(s, t, v, i, rest)
@@ -401,7 +413,7 @@ def _row(
             s["complete"] = s["charged"]
             n = _emit(s, CYCLE, out, n)
             _clear_cycle(s)
-    if np.isfinite(row[V]):
+    if np.isfinite(row[VOLTAGE]):
         if np.isnan(s["v_first"]):
             s["v_first"] = v
         if not s["v_min"] <= v:
@@ -427,7 +439,7 @@ def _known(s: Any, row: NDArray[np.float64], mode: int) -> int:
     """How steps are found with what this channel really sends: recordings may lack a column."""
     if mode == BY_CAPACITY:
         return BY_CAPACITY
-    if np.isnan(s["last_i"]) and np.isnan(row[I]) and np.isfinite(row[CAPACITY]):
+    if np.isnan(s["last_i"]) and np.isnan(row[CURRENT]) and np.isfinite(row[CAPACITY]):
         return BY_CAPACITY
     if mode == BY_STEP and np.isnan(s["number"]) and np.isnan(row[NUMBER]):
         return BY_CURRENT
@@ -452,7 +464,7 @@ def _in_order(
     their own, such as a temperature, have no part in the time axis of the integral.
     """
     mode = _known(s, row, mode)
-    slow = np.isnan(row[CAPACITY] if mode == BY_CAPACITY else row[I])
+    slow = np.isnan(row[CAPACITY] if mode == BY_CAPACITY else row[CURRENT])
     for turn in range(2):
         late, broken = False, False
         at, line = t, row
@@ -473,7 +485,7 @@ def _in_order(
             s["held_t"] = t
             held[:] = row
             continue
-        n = _row(s, at, line, mode, rest, out, temps, n)
+        n = _add_row(s, at, line, mode, rest, out, temps, n)
         s["regressions"] += int(late)
         s["breaks"] += int(broken)
     return n
