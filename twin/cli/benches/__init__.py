@@ -1,0 +1,29 @@
+"""What ``linetwin bench`` measures: one module per part, each with ``measure(work) -> figures``.
+
+Figures are medians of several runs with the conditions they were taken under. What cannot be
+measured on this machine says why instead of giving a number. Nothing listens beyond loopback, and
+every process that is started is ended by its own id.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twin.cli.benches.figure import Figure, Work
+
+__all__ = ["BENCHES", "measure"]
+
+BENCHES = {
+    "pipeline": "journal entries to alarm decision, in one process",
+}
+"""Name and what is measured, in the order they are run."""
+
+
+def measure(name: str, work: Work) -> list[Figure]:
+    """Run one benchmark; its module is imported only now, the command line stays quick."""
+    module = import_module(f"twin.cli.benches.{name}")
+    return cast("Callable[[Work], list[Figure]]", module.measure)(work)

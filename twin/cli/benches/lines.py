@@ -1,0 +1,129 @@
+"""The line that is measured, and what its sensors send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twin import config
+from twin.model.message import Entries, Kind
+
+if TYPE_CHECKING:
+    from twin.model.index import LineIndex
+
+__all__ = ["BENCH_LINE", "Message", "bench_index", "entries", "messages", "sample_values"]
+
+SITE, NAME, STATION = "bench", "line1", "calender"
+_START_S = 1_700_000_000
+_SEED = 20_261_121
+
+_HEAD = f"""
+[line]
+site = "{SITE}"
+name = "{NAME}"
+title = "Benchmark"
+simulated = true
+topic = "{{site}}/{{line}}/{{station}}/{{key}}"
+too_old_s = "none"
+
+[[station]]
+id = "{STATION}"
+area = "electrode"
+"""
+
+_SENSORS = """
+[[station.sensor]]
+key = "s{{n}}"
+unit = "um"
+period_s = 1
+range = [0, 100]
+each = {{ n = "0..{last}" }}
+{extra}
+[station.sensor.chart]
+centre = 50
+sigma = 1
+baseline = "bench@1"
+{chart}
+"""
+
+_ALARM = """
+[[alarm]]
+id = "too-thick"
+title = "Coating far too thick"
+sensor = "calender/*"
+when = "above"
+limit = 60
+deadband = 1
+priority = "P3"
+"""
+
+USUAL = 'rules = "western_electric"\newma_lambda = 0.2\newma_l = 2.962'
+FULL = 'rules = "nelson"\newma_lambda = 0.2\ncusum_k = 0.5\nhampel_window = 11'
+"""8 run rules, EWMA, CUSUM, Hampel."""
+
+
+def line_text(sensors: int, chart: str = USUAL, extra: str = "") -> str:
+    """``line.toml`` with ``sensors`` thickness sensors and one alarm that does not come."""
+    return _HEAD + _SENSORS.format(last=sensors - 1, chart=chart, extra=extra) + _ALARM
+
+
+BENCH_LINE = line_text(1000)
+"""As ``examples/bench/line.toml``: 1000 sensors, Western Electric rules and an EWMA."""
+
+
+def bench_index(sensors: int = 1000, chart: str = USUAL, extra: str = "") -> LineIndex:
+    """The same, read and checked."""
+    return config.parse({"line.toml": line_text(sensors, chart, extra)})
+
+
+def sample_values(count: int) -> list[float]:
+    """Values around 50 with standard deviation 1, the same in every run."""
+    return np.random.default_rng(_SEED).normal(50.0, 1.0, count).round(3).tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message before it is sent."""
+
+    topic: str
+    payload: bytes
+
+
+def messages(count: int, sensors: int = 1000) -> list[Message]:
+    """One JSON sample per message, sensor after sensor, one per second and sensor."""
+    topics = [f"{SITE}/{NAME}/{STATION}/s{n}" for n in range(sensors)]
+    return [
+        Message(
+            topics[i % sensors],
+            b'{"ts":%.6f,"value":%.3f,"unit":"um","q":192}' % (_START_S + i / sensors, value),
+        )
+        for i, value in enumerate(sample_values(count))
+    ]
+
+
+def entries(sent: list[Message], run: int, rate: float = 100_000.0) -> list[Entries]:
+    """The messages as the engine reads them from the journal.
+
+    Args:
+        sent: What was published.
+        run: Messages per run of entries; the engine takes about 5000 under load.
+        rate: Messages per second, for the receive times.
+    """
+    start_ns, step_ns = _START_S * 1_000_000_000, int(1e9 / rate)
+    found = []
+    for first in range(0, len(sent), run):
+        part = sent[first : first + run]
+        found.append(
+            Entries(
+                first + 1,
+                Kind.MESSAGE,
+                ["mqtt:bench"] * len(part),
+                [message.topic for message in part],
+                [message.payload for message in part],
+                [start_ns + (first + i) * step_ns for i in range(len(part))],
+                [1] * len(part),
+            )
+        )
+    return found

@@ -1,0 +1,58 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from twin import __version__
+
+__all__ = ["machine", "program_version"]
+
+_PACKAGES = ("numpy", "numba", "pyarrow", "msgspec", "paho-mqtt", "gmqtt", "aiomqtt")
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory, Python, and versions of what the figures depend on."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "linetwin": __version__,
+        "sqlite": sqlite3.sqlite_version,
+        "mosquitto": program_version("mosquitto", "-h") or "not installed",
+        **{name: _package(name) for name in _PACKAGES},
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _package(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def program_version(name: str, option: str) -> str:
+    """The first line a program prints about itself; empty when it is not there."""
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        return ""
+    # S603: the path is the one the system finds for a fixed name.
+    told = subprocess.run([program, option], capture_output=True, text=True, check=False)  # noqa: S603
+    return next(iter((told.stdout or told.stderr).splitlines()), "").strip()
