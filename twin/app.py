@@ -15,10 +15,12 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import connectors.simulator
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.session import Session
 from connectors.simulator.script import Script
@@ -40,7 +42,6 @@ from twin.model.message import Block, Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
     from typing import Self
 
     from twin.model.event import Event
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 __all__ = ["Application", "RunOptions", "lock_folder"]
 
 log = logging.getLogger("linetwin")
+
+SAMPLE_FAULTS = Path(connectors.simulator.__file__).with_name("faults.toml")
+"""What goes wrong in the demo."""
 
 _TICK_S = 1.0
 _JUMP_NS = 1_000_000_000
@@ -252,8 +256,8 @@ class Application:
         faults = self.options.faults
         if faults is None:
             beside = self.options.line.parent / "faults.toml"
-            faults = beside if beside.exists() else None
-        script = Script.load(faults) if faults is not None else None
+            faults = beside if beside.exists() else SAMPLE_FAULTS
+        script = Script.load(faults)
         return SimulatorSource(
             self.index, self.options.seed, self.clock, speed=self.options.speed, script=script
         )

@@ -98,7 +98,8 @@ def run(
     faults: Annotated[
         Path | None,
         typer.Option(
-            help="Script of faults to inject. Default: faults.toml beside the line, if there is one."
+            help="Script of faults the simulator injects. Default: faults.toml beside the line,"
+            " else the faults of the demo."
         ),
     ] = None,
     speed: Annotated[
