@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 
 import argon2
 import pytest
 
 from connectors.mqtt.codec import encode
+from connectors.mqtt.identity import Identities
 from connectors.mqtt.packets import (
     V3,
     V5,
@@ -28,6 +30,7 @@ from connectors.mqtt.properties import Property
 from connectors.mqtt.reasons import Code
 from twin.errors import ConfigError
 from twin.model.line import Device
+from twin.model.line import Listener as ListenerSettings
 from twin.model.message import Flag, Kind
 
 BOTH = pytest.mark.parametrize("version", [V3, V5])
@@ -584,3 +587,39 @@ async def test_wrong_settings_refuse_to_start(serve, intake, tmp_path, settings)
     with pytest.raises(ConfigError):
         async with serve(intake, tmp_path, **settings):
             pass
+
+
+async def test_half_open_limit(listener, raw_type, intake):
+    """More than a hundred connections that say nothing are closed at once."""
+    quiet = [await raw_type.open(listener.port) for _ in range(100)]
+    assert await (await raw_type.open(listener.port)).get() is None
+    assert listener.stats()["refused_half_open"] == 1
+    quiet[0].send(Connect("late"))
+    assert (await quiet[0].get()).reason == 0
+
+
+async def test_anonymous_only_on_this_machine(folder):
+    """Clients from the network need a user name, whatever ``anonymous`` says."""
+    who = Identities(ListenerSettings(device=[Device(user="gw", password_file="pw")]), folder)
+    assert await who.check(None, None, local=True) is not None
+    assert await who.check(None, None, local=False) is None
+    assert (await who.check("gw", b"pw", local=False)).user == "gw"
+
+
+async def test_device_that_reads_nothing_is_not_read(raw, listener):
+    """A device that takes no answers is read no further: what waits for it stays bounded."""
+    dev = await raw()
+    dev.reader._transport.pause_reading()
+    connection = next(iter(listener._open))
+    sock = connection.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    connection.transport.set_write_buffer_limits(1024)
+    async with asyncio.timeout(20):
+        while not connection.held("unread"):
+            dev.writer.write(b"\xc0\x00" * 10_000)
+            await asyncio.sleep(0.001)
+    dev.reader._transport.resume_reading()
+    async with asyncio.timeout(20):
+        while connection.held("unread"):
+            await dev.reader.read(1 << 20)
+            await asyncio.sleep(0)

@@ -171,3 +171,23 @@ async def test_gmqtt(listener, intake):
     assert await asyncio.wait_for(got, 20) == ("twin/v1/s/l/alarm/x", b"!")
     await client.disconnect()
     assert intake.payloads == [b"%d" % i for i in range(200)]
+
+
+@pytest.mark.parametrize("version", ["mqttv311", "mqttv50"])
+async def test_mosquitto_bridge(serve, intake, mosquitto, version):
+    """A mosquitto bridge hands on what its devices publish."""
+    async with serve(intake) as listener:
+        await mosquitto.kill()
+        conf = mosquitto.folder / "mosquitto.conf"
+        conf.write_text(
+            f"{conf.read_text()}connection twin\naddress 127.0.0.1:{listener.port}\n"
+            f"topic plant/# out 1\nnotifications false\ncleansession false\n"
+            f"restart_timeout 1\nbridge_protocol_version {version}\n"
+        )
+        await mosquitto.start()
+        async with asyncio.timeout(20):
+            while not listener.stats()["connections"]:
+                await asyncio.sleep(0.05)
+        await mosquitto.publish([b"x", b"y"])
+        await intake.until(lambda: len(intake.payloads) == 2)
+        assert intake.of(Kind.MESSAGE) == [("plant/x", b"x", 1), ("plant/x", b"y", 1)]
