@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from twin.ingest.sparkplug_encode import encode
 from twin.ingest.sparkplug_topic import NAMESPACE
-from twin.ingest.sparkplug_wire import DataType, Metric, Payload, encode
+from twin.ingest.sparkplug_wire import DataType, Metric, Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

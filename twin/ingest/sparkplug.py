@@ -20,11 +20,11 @@ from twin.ingest.sparkplug_reader import MetricReader
 from twin.ingest.sparkplug_resolve import SKIPPED_ROW
 from twin.ingest.sparkplug_scan import Column, Has, scan
 from twin.ingest.sparkplug_seq import MODULUS
-from twin.ingest.sparkplug_topic import MessageType, Topic, parse_topic
+from twin.ingest.sparkplug_topic import NAMESPACE, MessageType, Topic, parse_topic
 from twin.ingest.sparkplug_wire import Limits
 from twin.model.message import Reason
 
-__all__ = ["HostState", "Outcome", "Sample", "SparkplugHost", "SparkplugSettings"]
+__all__ = ["HostState", "Outcome", "Sample", "SparkplugHost", "SparkplugSettings", "warm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,3 +375,10 @@ def _read_state(host: str, payload: bytes, out: Outcome) -> None:
         out.refused.append((Reason.SCHEMA, f"STATE of host {host!r}: {error}"))
         return
     out.state = HostState(host, state.online, state.timestamp)
+
+
+def warm() -> None:
+    """Compile the kernels before the first message has to wait for that."""
+    host = SparkplugHost()
+    host.handle(f"{NAMESPACE}/warm/NBIRTH/up", b"\x12\x04\x0a\x02up\x18\x00", 0)
+    host.handle(f"{NAMESPACE}/warm/NDATA/up", b"\x12\x02\x10\x01\x18\x01", 0)

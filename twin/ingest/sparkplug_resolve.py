@@ -79,7 +79,7 @@ def _integer(bits: int, datatype: int) -> tuple[int, float]:
     if datatype == 4:
         return Verdict.SAMPLE, float(bits)
     unsigned = datatype > 4
-    width = 8 << (datatype - (5 if unsigned else 1))
+    width = 8 << int(datatype - (5 if unsigned else 1))
     low = bits & ((1 << width) - 1)
     if unsigned:
         return (Verdict.SAMPLE if bits == low else Verdict.UNFIT), float(low)

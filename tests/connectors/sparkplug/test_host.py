@@ -13,7 +13,8 @@ import connectors.sparkplug
 from connectors.sparkplug import HostPublisher, SparkplugHostSettings, rebirth_command
 from connectors.sparkplug.host import state_message
 from twin.ingest.sparkplug import SparkplugHost
-from twin.ingest.sparkplug_wire import DataType, Metric, Payload, decode, encode
+from twin.ingest.sparkplug_encode import encode
+from twin.ingest.sparkplug_wire import DataType, Metric, Payload, decode
 
 FOLDER = Path(connectors.sparkplug.__file__).parent
 S = 1_000_000_000

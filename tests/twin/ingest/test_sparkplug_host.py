@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.errors import StateError
-from twin.ingest.sparkplug import SparkplugHost, SparkplugSettings
-from twin.ingest.sparkplug_wire import DataType, Limits, Metric, Payload, decode, encode
+from twin.ingest import sparkplug_resolve, sparkplug_scan
+from twin.ingest.sparkplug import SparkplugHost, SparkplugSettings, warm
+from twin.ingest.sparkplug_encode import encode
+from twin.ingest.sparkplug_wire import DataType, Limits, Metric, Payload, decode
 from twin.model.batch import BAD, GOOD, UNCERTAIN, Mark
 from twin.model.message import Reason
 
@@ -604,3 +606,19 @@ def test_outputs_share_no_memory_with_the_host(host):
     host.handle(topic("NDATA"), data(2, value(6.0)), S)
 
     assert first.values.tolist() == [5.0]
+
+
+def test_each_kernel_is_compiled_once():
+    """Whatever is sent after warming, no message waits for another compilation."""
+    warm()
+    host = SparkplugHost()
+    host.handle(topic("NBIRTH"), birth(load(), load(name="b", alias=2)), S)
+    host.handle(topic("DBIRTH", "d"), birth(load(alias=3), bd_seq=None, seq=1), S)
+    host.handle(topic("NDATA"), data(2, Metric(name="b", value=1.0), value(1)), S)
+    host.handle(topic("NDATA"), data(3), S)
+    host.handle(topic("NDATA", node="unknown"), data(3, value()), S)
+    if not hasattr(sparkplug_scan._payload, "signatures"):
+        pytest.skip("kernels run as plain Python (NUMBA_DISABLE_JIT)")
+
+    assert len(sparkplug_scan._payload.signatures) == 1
+    assert len(sparkplug_resolve.resolve.signatures) == 1

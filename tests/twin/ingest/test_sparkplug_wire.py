@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.errors import DecodeError
+from twin.ingest.sparkplug_encode import encode
 from twin.ingest.sparkplug_scan import Wire
 from twin.ingest.sparkplug_wire import (
     DataType,
@@ -17,7 +18,6 @@ from twin.ingest.sparkplug_wire import (
     Metric,
     Payload,
     decode,
-    encode,
     properties,
 )
 from twin.model.message import Reason
