@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import twin.detectors
-from twin.detectors import warm
-from twin.detectors.outliers import hampel
+from twin.detectors import validity, validity_kernel, warm
+from twin.detectors.outliers import hampel, hampel_kernel
 from twin.detectors.spc import kernel
 from twin.errors import StateError
 from twin.model.batch import BAD, Batch, Mark
@@ -258,7 +258,7 @@ def test_compiled_equals_plain_python(kind, line, stream, monkeypatch):
     batch = stream(n=1200)
     compiled = kind(line())
     expected = run(compiled, batch)
-    for module in (kernel, hampel, twin.detectors.validity):
+    for module in (kernel, hampel, hampel_kernel, validity, validity_kernel):
         for name, thing in list(vars(module).items()):
             if hasattr(thing, "py_func"):
                 monkeypatch.setattr(module, name, thing.py_func)
@@ -282,7 +282,7 @@ def test_one_compiled_version(kind, line, stream):
     )
     wide.sensor.flags.writeable = False
     detector.update(wide)
-    kernels = (kernel.chart_rows, hampel.hampel_rows, twin.detectors.validity.validity_rows)
+    kernels = (kernel.chart_rows, hampel_kernel.hampel_rows, validity_kernel.validity_rows)
     assert [len(each.signatures) for each in kernels] == [1, 1, 1]
 
 

@@ -8,27 +8,26 @@ rarely (events, snapshots) is plain Python.
 from __future__ import annotations
 
 import hashlib
-from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 import numpy as np
 
+from twin.detectors.finding import Opened, closing, plain
 from twin.errors import StateError
-from twin.model.event import Event, event_id, iso
 from twin.model.line import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from twin.detectors.finding import Row
     from twin.model.batch import Batch
+    from twin.model.event import Event
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Sensor
 
-    NameOf = Callable[[int], str | None]
-    """Product index of a batch row to product id."""
     Columns = tuple[
         NDArray[np.int32],
         NDArray[np.int64],
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
         NDArray[np.uint8],
     ]
 
-__all__ = ["NEVER", "Logic", "Opened", "columns", "max_gap_ns"]
+__all__ = ["NEVER", "Logic", "columns", "max_gap_ns"]
 
 NEVER = int(np.iinfo(np.int64).max)
 """A duration no hole ever reaches, ns."""
@@ -94,22 +93,6 @@ def _plain(column: NDArray[Any], dtype: type) -> NDArray[Any]:
     return np.array(column, dtype=dtype, order="C")
 
 
-class Opened(msgspec.Struct):
-    """A finding that is open.
-
-    Attributes:
-        event: What was said when it opened.
-        number: Occurrence counter of the sensor, part of the event's identity.
-        mask: Rule bits that keep it open; detectors with one rule use 1.
-        n: Ordinal of the sample that opened it.
-    """
-
-    event: Event
-    number: int
-    mask: int
-    n: int
-
-
 class Logic:
     """Arrays of state, one row per sensor, with their packing.
 
@@ -154,8 +137,7 @@ class Logic:
             "prints": list(self._prints),
             "arrays": {name: _pack(array) for name, array in self._arrays.items()},
             "open": [
-                [row, [_plain_finding(finding) for finding in self._open[row]]]
-                for row in sorted(self._open)
+                [row, [plain(finding) for finding in self._open[row]]] for row in sorted(self._open)
             ],
         }
 
@@ -309,89 +291,6 @@ class Logic:
         if kept:
             self._open[row] = kept
         return events
-
-
-class Row(msgspec.Struct, frozen=True):
-    """What an event takes from the batch row it speaks about.
-
-    Attributes:
-        i: Row of the batch.
-        time_ns: Event time, ns.
-        value: Value in the sensor's unit.
-        product: Product id, or None.
-        place: Metre or slot, or None.
-    """
-
-    i: int
-    time_ns: int
-    value: float
-    product: str | None
-    place: float | None
-
-    @classmethod
-    def of(cls, batch: Batch, i: int, name_of: NameOf | None) -> Row:
-        """Row ``i`` of a batch."""
-        place = float(batch.place[i])
-        return cls(
-            i,
-            int(batch.time_ns[i]),
-            float(batch.value[i]),
-            product_of(int(batch.product[i]), name_of),
-            None if isnan(place) else place,
-        )
-
-
-def product_of(product: int, name_of: NameOf | None) -> str | None:
-    """Product id of a product index; None without a product or without a table of names."""
-    return name_of(product) if product >= 0 and name_of is not None else None
-
-
-def closing(
-    finding: Opened,
-    t_last: int,
-    at: Row | None,
-    *,
-    cause: str,
-    samples: int | None = None,
-) -> Event:
-    """The event that ends a finding.
-
-    ``t_first`` is that of the finding, ``t_last`` the last sample for which it held; the detail
-    names the opening event, the cause, how many samples it held and when it closed.
-    """
-    opened = finding.event
-    detail: dict[str, Any] = {"opened": opened.id, "cause": cause}
-    if samples is not None:
-        detail["samples"] = samples
-    if at is not None:
-        detail["closed_at"] = iso(at.time_ns)
-    if "rules" in opened.detail:
-        detail["rules"] = opened.detail["rules"]
-        detail["side"] = opened.detail["side"]
-    kind = f"{opened.type}_closed"
-    return Event(
-        id=event_id(
-            opened.rule, opened.ruleset, opened.sensor, kind, opened.t_first, finding.number
-        ),
-        type=kind,
-        rule=opened.rule,
-        ruleset=opened.ruleset,
-        sensor=opened.sensor,
-        product=at.product if at is not None else opened.product,
-        place=at.place if at is not None else opened.place,
-        t_first=opened.t_first,
-        t_last=t_last,
-        value=at.value if at is not None else None,
-        detail=detail,
-        row=at.i if at is not None else 0,
-    )
-
-
-def _plain_finding(finding: Opened) -> dict[str, Any]:
-    """The finding without its batch row: state must not know how the stream was cut."""
-    plain: dict[str, Any] = msgspec.to_builtins(finding)
-    plain["event"]["row"] = 0
-    return plain
 
 
 def _block(row: int, sizes: list[int]) -> tuple[slice, ...]:

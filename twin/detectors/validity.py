@@ -27,259 +27,37 @@ values and do not wait.
 
 from __future__ import annotations
 
-from math import isfinite, isnan
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from twin.detectors.logic import NEVER, Logic, Row, columns, max_gap_ns, product_of
-from twin.model.batch import GOOD, Mark
+from twin.detectors.finding import Row, product_of
+from twin.detectors.logic import NEVER, Logic, columns, max_gap_ns
+from twin.detectors.validity_kernel import (
+    CHANGE,
+    GAP,
+    RATE,
+    SETTINGS,
+    SPIKE,
+    STATE,
+    STUCK,
+    validity_rows,
+)
 from twin.model.event import Event, event_id, iso
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from twin.detectors.logic import NameOf
+    from twin.detectors.finding import NameOf
     from twin.model.batch import Batch
     from twin.model.index import LineIndex, SensorRow
 
-__all__ = ["Validity", "validity_rows"]
+__all__ = ["Validity"]
 
-_SETTINGS = np.dtype(
-    [
-        ("max_gap", np.int64),
-        ("stuck", np.int64),  # ns, NEVER = off
-        ("same", np.float64),  # values this close are the same
-        ("spike", np.float64),  # inf = off
-        ("rate", np.float64),  # per ns, inf = off
-        ("least_dt", np.float64),  # ns
-    ],
-    align=True,
-)
-_STATE = np.dtype(
-    [
-        ("seen", np.int64),  # good samples
-        ("fresh", np.int64),  # 1 = nothing to compare with
-        ("late", np.int64),
-        ("skipped", np.int64),
-        ("skipped_in_row", np.int64),
-        ("time", np.int64),  # of the last good sample
-        ("valid", np.float64),  # last valid value and its time
-        ("valid_time", np.int64),
-        ("flat", np.float64),  # value that stays the same, since when and how often
-        ("flat_time", np.int64),
-        ("flat_n", np.int64),
-        ("open", np.int64),  # bits of _STUCK and _RATE
-        ("waiting", np.int64),  # 1 = a value is withheld until the next sample
-        ("held", np.float64),
-        ("held_time", np.int64),
-        ("held_n", np.int64),
-        ("held_product", np.int64),
-        ("held_place", np.float64),
-    ],
-    align=True,
-)
-_CHANGE = np.dtype(
-    [
-        ("row", np.int64),
-        ("sensor", np.int64),
-        ("rule", np.int64),
-        ("opens", np.int64),
-        ("by_gap", np.int64),
-        ("n", np.int64),
-        ("time_first", np.int64),
-        ("time_last", np.int64),
-        ("value", np.float64),
-        ("before", np.float64),  # last valid value
-        ("product", np.int64),
-        ("place", np.float64),
-    ],
-    align=True,
-)
-_STUCK, _SPIKE, _RATE, _GAP = int(Mark.STUCK), int(Mark.SPIKE), int(Mark.RATE), int(Mark.AFTER_GAP)
-_LATE = int(Mark.LATE)
-_NAMES = {_STUCK: "stuck", _SPIKE: "spike", _RATE: "rate", _GAP: "gap"}
-_FLAT_SAMPLES = 3
-"""The same value fewer times than this is not stuck, however long it took."""
-_ROOM = 6
-"""Most changes one row can cause."""
+_NAMES = {STUCK: "stuck", SPIKE: "spike", RATE: "rate", GAP: "gap"}
 _LEAST_DT_NS = 1e6
 """Shortest time step for a rate when the period is not declared."""
-
-
-@njit(cache=True, error_model="numpy")
-def _note(
-    out: NDArray[np.void],
-    at: int,
-    row: int,
-    sensor: int,
-    rule: int,
-    opens: int,
-    by_gap: int,
-    n: int,
-    time_first: int,
-    time_last: int,
-    value: float,
-    before: float,
-    product: int,
-    place: float,
-) -> int:
-    change = out[at]
-    change["row"] = row
-    change["sensor"] = sensor
-    change["rule"] = rule
-    change["opens"] = opens
-    change["by_gap"] = by_gap
-    change["n"] = n
-    change["time_first"] = time_first
-    change["time_last"] = time_last
-    change["value"] = value
-    change["before"] = before
-    change["product"] = product
-    change["place"] = place
-    return at + 1
-
-
-@njit(cache=True, error_model="numpy")
-def _returned(before: float, held: float, after: float, spike: float) -> bool:
-    """Whether a withheld value stands out from both its neighbours."""
-    middle = max(min(before, held), min(max(before, held), after))
-    return bool(abs(held - middle) > spike)
-
-
-@njit(cache=True, error_model="numpy")
-def validity_rows(
-    start: int,
-    sensor: NDArray[np.int32],
-    time_ns: NDArray[np.int64],
-    value: NDArray[np.float64],
-    quality: NDArray[np.uint8],
-    marks: NDArray[np.uint8],
-    product: NDArray[np.int32],
-    place: NDArray[np.float64],
-    row_of: NDArray[np.int32],
-    settings: NDArray[np.void],
-    state: NDArray[np.void],
-    out: NDArray[np.void],
-) -> tuple[int, int]:
-    """Walk the rows from ``start`` on, set marks and write what changed into ``out``.
-
-    Args:
-        start: First row to look at.
-        sensor: Shape (n,); dense sensor index.
-        time_ns: Shape (n,); event time.
-        value: Shape (n,); unit of the sensor.
-        quality: Shape (n,).
-        marks: Shape (n,); changed.
-        product: Shape (n,); index into the product table.
-        place: Shape (n,).
-        row_of: Shape (sensors,); row of a sensor, -1 for none.
-        settings: Shape (rows,).
-        state: Shape (rows,); changed.
-        out: Shape (m,), m >= 6; written from 0 on.
-
-    Returns:
-        Row to go on with (n when finished) and number of changes written.
-    """
-    w = 0
-    for i in range(start, len(sensor)):
-        s = row_of[sensor[i]]
-        if s < 0:
-            continue
-        if w + _ROOM > len(out):
-            return i, w
-        now = state[s]
-        x = value[i]
-        t = time_ns[i]
-        if marks[i] & _LATE or (now["seen"] > 0 and t < now["time"]):
-            now["late"] += 1
-            continue
-        if quality[i] != GOOD or not isfinite(x):
-            now["skipped"] += 1
-            now["skipped_in_row"] += 1
-            continue
-        spec = settings[s]
-        n = now["seen"] + 1
-        before = now["time"]
-        mark = 0
-        if n > 1 and t - before > spec["max_gap"]:
-            mark |= _GAP
-            for rule in (_STUCK, _RATE):
-                if now["open"] & rule:
-                    w = _note(
-                        out, w, i, s, rule, 0, 1, n - 1, 0, before, x, 0.0, product[i], place[i]
-                    )
-            w = _note(out, w, i, s, _GAP, 1, 0, n, before, t, x, now["valid"], product[i], place[i])
-            now["open"] = 0
-            now["waiting"] = 0
-            now["fresh"] = 1
-        if n == 1:
-            now["fresh"] = 1
-
-        if now["waiting"]:
-            now["waiting"] = 0
-            if _returned(now["valid"], now["held"], x, spec["spike"]):
-                w = _note(
-                    out,
-                    w,
-                    i,
-                    s,
-                    _SPIKE,
-                    1,
-                    0,
-                    now["held_n"],
-                    now["held_time"],
-                    now["held_time"],
-                    now["held"],
-                    now["valid"],
-                    now["held_product"],
-                    now["held_place"],
-                )
-            else:
-                now["valid"] = now["held"]
-                now["valid_time"] = now["held_time"]
-
-        if now["fresh"] == 0:
-            step = abs(x - now["valid"])
-            if step > spec["spike"]:
-                mark |= _SPIKE
-                now["waiting"] = 1
-                now["held"] = x
-                now["held_time"] = t
-                now["held_n"] = n
-                now["held_product"] = product[i]
-                now["held_place"] = place[i]
-            if step > spec["rate"] * max(float(t - now["valid_time"]), spec["least_dt"]):
-                mark |= _RATE
-
-        if now["fresh"] == 0 and abs(x - now["flat"]) <= spec["same"]:
-            now["flat_n"] += 1
-            if t - now["flat_time"] > spec["stuck"] and now["flat_n"] >= _FLAT_SAMPLES:
-                mark |= _STUCK
-        else:
-            now["flat"] = x
-            now["flat_time"] = t
-            now["flat_n"] = 1
-
-        for rule in (_STUCK, _RATE):
-            if mark & rule and not now["open"] & rule:
-                first = now["flat_time"] if rule == _STUCK else t
-                w = _note(
-                    out, w, i, s, rule, 1, 0, n, first, t, x, now["valid"], product[i], place[i]
-                )
-            elif now["open"] & rule and not mark & rule:
-                w = _note(out, w, i, s, rule, 0, 0, n - 1, 0, before, x, 0.0, product[i], place[i])
-        now["open"] = mark & (_STUCK | _RATE)
-        if not mark & (_SPIKE | _RATE):
-            now["valid"] = x
-            now["valid_time"] = t
-        now["fresh"] = 0
-        now["seen"] = n
-        now["time"] = t
-        now["skipped_in_row"] = 0
-        marks[i] |= mark
-    return len(sensor), w
 
 
 class Validity(Logic):
@@ -300,11 +78,11 @@ class Validity(Logic):
         specs = [
             (row, spec) for row, spec in specs if spec[:2] != _OFF[:2] or spec[3:5] != _OFF[2:]
         ]
-        self._specs: NDArray[np.void] = np.zeros(len(specs), _SETTINGS)
+        self._specs: NDArray[np.void] = np.zeros(len(specs), SETTINGS)
         for s, (_, spec) in enumerate(specs):
             self._specs[s] = spec
-        self._state: NDArray[np.void] = np.zeros(len(specs), _STATE)
-        self._out: NDArray[np.void] = np.zeros(1024, _CHANGE)
+        self._state: NDArray[np.void] = np.zeros(len(specs), STATE)
+        self._out: NDArray[np.void] = np.zeros(1024, CHANGE)
         super().__init__(
             index,
             [row for row, _ in specs],
@@ -354,7 +132,7 @@ class Validity(Logic):
         if s < 0:
             return None
         now = self._state[s]
-        failing = [_NAMES[rule] for rule in (_STUCK, _RATE) if now["open"] & rule]
+        failing = [_NAMES[rule] for rule in (STUCK, RATE) if now["open"] & rule]
         if now["waiting"]:
             failing.append("spike")
         judged = now["seen"] and not now["skipped_in_row"]
@@ -378,7 +156,7 @@ class Validity(Logic):
             )
         number = self._number(change.sensor)
         event = self._event(change, number, name_of)
-        if change.rule in {_STUCK, _RATE}:
+        if change.rule in {STUCK, RATE}:
             self._open_finding(change.sensor, event, number, change.n, change.rule)
         return [event]
 
@@ -444,14 +222,14 @@ def _spec(row: SensorRow) -> tuple[int, int, float, float, float, float]:
 def _meaning(sensor: SensorRow, change: _Change) -> str:
     unit = sensor.spec.unit
     seconds = (change.time_last - change.time_first) / 1e9
-    if change.rule == _STUCK:
+    if change.rule == STUCK:
         return f"the same value for {seconds:g} s (allowed {sensor.spec.stuck_s:g} s)"
-    if change.rule == _SPIKE:
+    if change.rule == SPIKE:
         return (
             f"a single value {abs(change.value - change.before):g} {unit} away that returned "
             f"(allowed {sensor.spec.spike:g} {unit})"
         )
-    if change.rule == _RATE:
+    if change.rule == RATE:
         return (
             f"a change of {abs(change.value - change.before):g} {unit} faster than "
             f"{sensor.spec.rate_per_s:g} {unit} per second"

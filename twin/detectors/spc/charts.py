@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from twin.detectors.logic import Logic, Row, columns, max_gap_ns
+from twin.detectors.finding import Row
+from twin.detectors.logic import Logic, columns, max_gap_ns
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import Change, Voice, ewma_width, finding, rule_names
 from twin.detectors.spc.rules import PRESETS, RuleSet
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from twin.detectors.logic import NameOf
+    from twin.detectors.finding import NameOf
     from twin.model.batch import Batch
     from twin.model.event import Event
     from twin.model.index import LineIndex, SensorRow

@@ -11,7 +11,7 @@ from twin.model.event import Event, event_id, iso
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twin.detectors.logic import Row
+    from twin.detectors.finding import Row
     from twin.detectors.spc.rules import RuleSet
     from twin.model.line import Chart
 

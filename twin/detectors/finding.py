@@ -1,0 +1,119 @@
+"""Findings that are open, the sample an event speaks about, and the event that closes."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twin.model.event import Event, event_id, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twin.model.batch import Batch
+
+    NameOf = Callable[[int], str | None]
+    """Product index of a batch row to product id."""
+
+__all__ = ["Opened", "Row", "closing", "plain", "product_of"]
+
+
+class Opened(msgspec.Struct):
+    """A finding that is open.
+
+    Attributes:
+        event: What was said when it opened.
+        number: Occurrence counter of the sensor, part of the event's identity.
+        mask: Rule bits that keep it open; detectors with one rule use 1.
+        n: Ordinal of the sample that opened it.
+    """
+
+    event: Event
+    number: int
+    mask: int
+    n: int
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What an event takes from the batch row it speaks about.
+
+    Attributes:
+        i: Row of the batch.
+        time_ns: Event time, ns.
+        value: Value in the sensor's unit.
+        product: Product id, or None.
+        place: Metre or slot, or None.
+    """
+
+    i: int
+    time_ns: int
+    value: float
+    product: str | None
+    place: float | None
+
+    @classmethod
+    def of(cls, batch: Batch, i: int, name_of: NameOf | None) -> Row:
+        """Row ``i`` of a batch."""
+        place = float(batch.place[i])
+        return cls(
+            i,
+            int(batch.time_ns[i]),
+            float(batch.value[i]),
+            product_of(int(batch.product[i]), name_of),
+            None if isnan(place) else place,
+        )
+
+
+def product_of(product: int, name_of: NameOf | None) -> str | None:
+    """Product id of a product index; None without a product or without a table of names."""
+    return name_of(product) if product >= 0 and name_of is not None else None
+
+
+def closing(
+    finding: Opened,
+    t_last: int,
+    at: Row | None,
+    *,
+    cause: str,
+    samples: int | None = None,
+) -> Event:
+    """The event that ends a finding.
+
+    ``t_first`` is that of the finding, ``t_last`` the last sample for which it held; the detail
+    names the opening event, the cause, how many samples it held and when it closed.
+    """
+    opened = finding.event
+    detail: dict[str, Any] = {"opened": opened.id, "cause": cause}
+    if samples is not None:
+        detail["samples"] = samples
+    if at is not None:
+        detail["closed_at"] = iso(at.time_ns)
+    if "rules" in opened.detail:
+        detail["rules"] = opened.detail["rules"]
+        detail["side"] = opened.detail["side"]
+    kind = f"{opened.type}_closed"
+    return Event(
+        id=event_id(
+            opened.rule, opened.ruleset, opened.sensor, kind, opened.t_first, finding.number
+        ),
+        type=kind,
+        rule=opened.rule,
+        ruleset=opened.ruleset,
+        sensor=opened.sensor,
+        product=at.product if at is not None else opened.product,
+        place=at.place if at is not None else opened.place,
+        t_first=opened.t_first,
+        t_last=t_last,
+        value=at.value if at is not None else None,
+        detail=detail,
+        row=at.i if at is not None else 0,
+    )
+
+
+def plain(finding: Opened) -> dict[str, Any]:
+    """The finding without its batch row: state must not know how the stream was cut."""
+    plain: dict[str, Any] = msgspec.to_builtins(finding)
+    plain["event"]["row"] = 0
+    return plain
