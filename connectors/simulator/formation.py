@@ -51,7 +51,7 @@ class Cell:
         """A cell of the usual spread."""
         capacity, efficiency, ohm = rng.standard_normal(3)
         return cls(
-            3.92 * (1.0 + 0.003 * float(capacity)),
+            3.979 * (1.0 + 0.003 * float(capacity)),
             0.869 + 0.011 * float(efficiency),
             0.0273 * (1.0 + 0.02 * float(ohm)),
         )
@@ -81,15 +81,20 @@ class _Channel:
         self._offset = 0.2 * float(self._rng.standard_normal())
         self._heat = Lag(300.0)
         self._time_s = 0.0
-        self.cell = Cell.draw(self._rng)
         self.id = ""
         self.step, self.since = SOAK, 0.0
+        self.temperature = _RACK_C + self._offset
+        self._reset()
+        for _ in range(int(_CYCLE_S / _WARM_UP_STEP_S * float(self._rng.random()))):
+            if self._advance(_WARM_UP_STEP_S, _RACK_C):
+                self._reset()
+
+    def _reset(self) -> None:
+        """A fresh cell that nobody has charged."""
+        self.cell = Cell.draw(self._rng)
         self.charge, self.polar = 0.02, 0.0
         self.charged, self.discharged = 0.0, 0.0
-        self.current, self.voltage = 0.0, 0.0
-        self.temperature = _RACK_C + self._offset
-        for _ in range(int(_CYCLE_S / _WARM_UP_STEP_S * float(self._rng.random()))):
-            self._advance(_WARM_UP_STEP_S, _RACK_C)
+        self.current, self.voltage = 0.0, open_circuit(self.charge)
 
     def _advance(self, step_s: float, air_c: float) -> bool:
         """Let time pass; True when the programme ended."""
@@ -143,9 +148,8 @@ class _Channel:
         elif self.step == SOAK and self.since == 0.0:
             found += self._load()
         rng = self._rng
-        volts = self.voltage or open_circuit(self.charge)
         values = {
-            "voltage": (round(volts + 2e-4 * float(rng.standard_normal()), 5), "V"),
+            "voltage": (round(self.voltage + 2e-4 * float(rng.standard_normal()), 5), "V"),
             "current": (round(self.current + 1e-4 * float(rng.standard_normal()), 5), "A"),
             "temperature": (
                 round(self.temperature + 0.02 * float(rng.standard_normal()), 3),
@@ -182,9 +186,7 @@ class _Channel:
         waiting = self._world.cells
         self._rack.loaded += 1
         self.id = waiting.pop(0) if waiting else self._world.name("cell0", self._rack.loaded)
-        self.cell = Cell.draw(self._rng)
-        self.charge, self.polar, self.charged, self.discharged = 0.02, 0.0, 0.0, 0.0
-        self.voltage = open_circuit(self.charge)
+        self._reset()
         return [Said("formation", "move", self.id, "cell", slot=self.name)]
 
 

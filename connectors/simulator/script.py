@@ -78,17 +78,20 @@ class Fault(BaseModel):
     target: str
     size: float = 0.0
 
-    def onset_s(self, time_s: float) -> float | None:
-        """Begin of the occurrence a time falls into or follows; None before the first."""
+    def occurrence(self, time_s: float) -> int:
+        """Number of the newest occurrence at a time, from 0; -1 before the first."""
         since = time_s - self.at_s
         if since < 0:
-            return None
-        return time_s - (since % self.every_s) if self.every_s else self.at_s
+            return -1
+        return int(since // self.every_s) if self.every_s else 0
+
+    def onset_s(self, time_s: float) -> float:
+        """Begin of the newest occurrence; of the first one before it came."""
+        return self.at_s + max(0, self.occurrence(time_s)) * (self.every_s or 0.0)
 
     def active(self, time_s: float) -> bool:
         """Whether it lasts at a time; a fault of one sample never does."""
-        onset = self.onset_s(time_s)
-        return onset is not None and time_s - onset < self.for_s
+        return self.occurrence(time_s) >= 0 and time_s - self.onset_s(time_s) < self.for_s
 
     @property
     def once(self) -> bool:

@@ -98,12 +98,12 @@ class Simulator:
         self._world = World(seed, self._start_ms * _NS_PER_MS, self._script, periods)
         self._stations = {station.id: station for station in index.line.station}
         self._product_topics = {name: _product_topic(index, name) for name in self._stations}
-        self._faults: dict[str, list[Fault]] = {}
-        for fault in self._script.fault:
-            self._faults.setdefault(fault.target, []).append(fault)
+        self._faults: dict[str, list[tuple[int, Fault]]] = {}
+        for n, fault in enumerate(self._script.fault):
+            self._faults.setdefault(fault.target, []).append((n, fault))
         self._seq = dict.fromkeys(self._stations, -1)
         self._held: dict[str, float] = {}
-        self._hit: dict[tuple[int, str], float] = {}
+        self._hit: dict[int, int] = {}
         self._now_ms = 0
         self._waiting: deque[tuple[int, str, bytes]] = deque()
         modelled: list[Job] = [job for station in _STATIONS for job in station(self._world)]
@@ -165,50 +165,45 @@ class Simulator:
             "q": 192,
             "seq": self._seq[said.station],
         }
-        for _ in range(self._disturb(row, payload)):
-            self._send(row.spec.topic, self._encode(row, payload))
+        now_s = self._now_ms / 1000
+        acting = [fault for n, fault in self._faults.get(row.id, ()) if self._acts(n, fault, now_s)]
+        times = 1
+        for fault in acting:
+            times *= self._disturb(fault, row.id, payload, now_s)
+        encoded = msgspec.json.encode(payload)
+        if any(fault.kind is FaultKind.BAD_PAYLOAD for fault in acting):
+            encoded = encoded[: len(encoded) // 2]
+        for _ in range(times):
+            self._send(row.spec.topic, encoded)
         self._held[row.id] = payload["v"]
 
     def _send(self, topic: str, payload: bytes) -> None:
         self._waiting.append((self.start_ns + self._now_ms * _NS_PER_MS, topic, payload))
 
-    def _disturb(self, row: SensorRow, payload: dict[str, Any]) -> int:
-        """Let faults of the sensor and of its gateway act; returns how often it is sent."""
-        times, now_s = 1, self._now_ms / 1000
-        for fault in self._faults.get(row.id, ()):
-            if not self._acts(fault, row.id, now_s):
-                continue
-            if fault.kind is FaultKind.STUCK:
-                payload["v"] = self._held.get(row.id, payload["v"])
-            elif fault.kind in (FaultKind.SPIKE, FaultKind.OFFSET):
-                payload["v"] += fault.size
-            elif fault.kind is FaultKind.DRIFT:
-                payload["v"] += fault.size * (now_s - (fault.onset_s(now_s) or 0.0)) / 3600.0
-            elif fault.kind is FaultKind.GAP:
-                times = 0
-            elif fault.kind is FaultKind.DUPLICATE:
-                times *= 2
-            elif fault.kind is FaultKind.WRONG_UNIT:
-                payload["u"] = "{wrong}"
-        return times
+    def _disturb(self, fault: Fault, sensor: str, payload: dict[str, Any], now_s: float) -> int:
+        """Let a fault of the sensor or of its gateway act; returns how often it is sent."""
+        if fault.kind is FaultKind.STUCK:
+            payload["v"] = self._held.get(sensor, payload["v"])
+        elif fault.kind in (FaultKind.SPIKE, FaultKind.OFFSET):
+            payload["v"] += fault.size
+        elif fault.kind is FaultKind.DRIFT:
+            payload["v"] += fault.size * (now_s - fault.onset_s(now_s)) / 3600.0
+        elif fault.kind is FaultKind.GAP:
+            return 0
+        elif fault.kind is FaultKind.DUPLICATE:
+            return 2
+        elif fault.kind is FaultKind.WRONG_UNIT:
+            payload["u"] = "{wrong}"
+        return 1
 
-    def _encode(self, row: SensorRow, payload: dict[str, Any]) -> bytes:
-        encoded = msgspec.json.encode(payload)
-        now_s = self._now_ms / 1000
-        for fault in self._faults.get(row.id, ()):
-            if fault.kind is FaultKind.BAD_PAYLOAD and self._acts(fault, row.id, now_s):
-                return encoded[: len(encoded) // 2]
-        return encoded
-
-    def _acts(self, fault: Fault, sensor: str, now_s: float) -> bool:
+    def _acts(self, number: int, fault: Fault, now_s: float) -> bool:
         """Whether a fault acts now; one of a single sample hits the first sample it can."""
         if not fault.once:
             return fault.active(now_s)
-        onset = fault.onset_s(now_s)
-        key = (id(fault), sensor)
-        if onset is None or self._hit.get(key, -1.0) >= onset:
+        occurrence = fault.occurrence(now_s)
+        if self._hit.get(number, -1) >= occurrence:
             return False
-        self._hit[key] = now_s
+        self._hit[number] = occurrence
         return True
 
     # -- sensors without a model ----------------------------------------------------------------
