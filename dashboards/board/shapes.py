@@ -151,7 +151,7 @@ class Finding(Shape):
 
     Attributes:
         id: Event id.
-        rule: Rule id, for example ``WE1``, ``ewma``, ``stuck``.
+        rule: Rule id, for example ``rule1``, ``ewma``, ``stuck``.
         text: The rule in words (English); the board has its own words for rules it knows.
         t_first: First sample of the pattern.
         t_last: Last sample of the pattern.
@@ -593,6 +593,8 @@ class Ledger(Shape):
         duplicates: Repeat deliveries recognised (part of ``rejected["DUPLICATE"]``).
         sources: Sources.
         journal: Journal.
+        samples_per_second: Throughput over the last seconds, if measured.
+        cpu_us_per_sample: CPU time of the process per sample over the same time, microseconds.
     """
 
     received: int
@@ -607,6 +609,8 @@ class Ledger(Shape):
     duplicates: int = 0
     sources: list[SourceState] = []
     journal: JournalState
+    samples_per_second: Number = None
+    cpu_us_per_sample: Number = None
 
 
 class DeadLetter(Shape):

@@ -48,8 +48,8 @@ STATIONS = [
     ("dryroom", "Dry room", "infrastructure"),
     ("formation", "Formation rack 1", "formation"),
 ]
-WE1 = "One point is more than 3 sigma from the centre line."
-WE2 = "Two of three points are more than 2 sigma from the centre on the same side."
+RULE1 = "1 point beyond 3 sigma above the centre line"
+RULE5 = "2 of 3 points beyond 2 sigma above the centre line"
 
 
 class FakeClock:
@@ -367,7 +367,7 @@ class FakeView:
             "state": self._tile(sensor)["state"],
             "baseline": "calender-300@4",
             "ruleset": "western_electric@1",
-            "texts": {"WE1": WE1, "WE2": WE2},
+            "texts": {"rule1": RULE1, "rule5": RULE5},
         }
 
     def alarms(self, *, history: bool) -> list[dict[str, Any]]:

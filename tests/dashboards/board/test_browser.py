@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from dashboards.board import Running, serve
+from dashboards.board.shapes import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -172,7 +174,7 @@ async def test_hostile_names_stay_text(board: "Board", view: "FakeView") -> None
     view.titles["calender/line_load"] = evil
     view.title = evil
     view.raise_alarm(title=evil, action=evil, cause=evil, product=evil)
-    view.find("calender/line_load", "WE1", evil)
+    view.find("calender/line_load", "rule1", evil)
     async with window(board) as win:
         page = win.page
         await win.open()
@@ -237,18 +239,18 @@ async def test_board_recovers_and_misses_nothing(board: "Board", view: "FakeView
 
 async def test_chart_marks_violations_in_words(board: "Board", view: "FakeView") -> None:
     """The chart draws, names limits and baseline, and explains each finding."""
-    view.find("calender/line_load", "WE1", "One point is more than 3 sigma from the centre line.")
+    view.find("calender/line_load", "rule1", "1 point beyond 3 sigma above the centre line")
     async with window(board) as win:
         page = win.page
         await win.open("#/chart/calender/line_load")
         await expect(page.locator(".plot canvas")).to_be_visible()
         await expect(page.locator(".facts")).to_contain_text("312.0")
         await expect(page.locator(".facts")).to_contain_text("calender-300@4")
-        await expect(page.locator(".findings")).to_contain_text("more than 3 sigma")
+        await expect(page.locator(".findings")).to_contain_text("beyond 3 sigma")
         box = await page.locator(".u-over").bounding_box()
         assert box
         await page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 40)
-        await expect(page.locator(".readout")).to_contain_text("WE1: One point")
+        await expect(page.locator(".readout")).to_contain_text("rule1: 1 point")
         await page.get_by_role("tab", name="All").click()
         await expect(page.locator(".readout")).to_contain_text("mean")
         await page.mouse.move(box["x"] + 100, box["y"] + 60)
@@ -366,3 +368,40 @@ async def test_closed_board_asks_for_a_login_first(closed_board: "Board") -> Non
         await page.locator("[name=password]").fill(PASSWORD)
         await page.locator("dialog button.primary").click()
         await expect(page.locator(".tile")).to_have_count(15)
+
+
+async def test_left_out_fields_do_no_harm(board: "Board", view: "FakeView") -> None:
+    """A view may leave out every field that has a default; all pages still show."""
+    view.raise_alarm()
+    view.raise_alarm("coating/areal_mass", "P3", title="Areal mass drifts", state="RTNUN")
+    view.find("calender/line_load", "rule1", "1 point beyond 3 sigma above the centre line")
+    for name in SHAPES.keys() - {"act", "reload"}:
+        setattr(view, name, _bare(name, getattr(view, name)))
+    async with window(board) as win:
+        page = win.page
+        await win.open()
+        await expect(page.locator(".tile .value").first).to_have_text(re.compile(r"\d"))
+        for path, place, count in (
+            ("alarms", ".alarm-row", 2),
+            ("chart/calender/line_load", ".plot canvas", 1),
+            ("products", ".product-card", 5),
+            ("ledger", ".term", 4),
+        ):
+            await page.goto(f"{win.running.url}#/{path}")
+            await expect(page.locator(place)).to_have_count(count)
+            assert "undefined" not in await page.locator("main").inner_text()
+        await page.goto(f"{win.running.url}#/alarms")
+        await page.locator(".more").first.click()
+        await expect(page.locator(".details")).to_be_visible()
+        assert win.clean()
+
+
+def _bare(name: str, method: Any) -> Any:
+    """The method with every default taken out of its answer."""
+    adapter = TypeAdapter(SHAPES[name])
+
+    def bare(*args: Any, **options: Any) -> Any:
+        data = method(*args, **options)
+        return adapter.dump_python(adapter.validate_python(data), exclude_defaults=True)
+
+    return bare

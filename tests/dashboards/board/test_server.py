@@ -33,6 +33,12 @@ async def test_taken_port_is_an_error(board: "Board") -> None:
         await serve(board.app, port=other.getsockname()[1])
 
 
+async def test_answers_do_not_wait_for_nagle(board: "Board") -> None:
+    """The listener names its protocol; else asyncio leaves Nagle's 40 ms delay on."""
+    async with await serve(board.app) as running:
+        assert running._listener.proto == socket.IPPROTO_TCP
+
+
 async def test_signals_stay_with_the_caller(board: "Board") -> None:
     """No signal handler is installed; the process decides when to stop."""
     before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]

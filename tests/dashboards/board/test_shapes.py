@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_view_returns_the_shapes(view: "FakeView") -> None:
     """Every answer of the view the other tests use has the documented shape."""
-    view.find("calender/line_load", "WE1", "One point is out.")
+    view.find("calender/line_load", "rule1", "One point is out.")
     view.raise_alarm()
     check("overview", view.overview())
     check("overview", view.overview(sparks=False))

@@ -104,7 +104,7 @@ async def test_every_event_comes_once_and_in_order(board: "Board", view: "FakeVi
     async with stream(board) as events:
         await events.next("hello")
         for i in range(700):
-            view.add_event("finding", "calender/line_load", "WE1")
+            view.add_event("finding", "calender/line_load", "rule1")
             if i % 37 == 0:
                 view.wake()
                 await asyncio.sleep(0)

@@ -9,6 +9,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Swallow what the banner already tells (the server is gone); a mistake of our own must be heard. */
+export function ignoreRefusal(error) {
+  if (!(error instanceof ApiError)) throw error;
+}
+
 async function call(path, options) {
   let answer;
   try {

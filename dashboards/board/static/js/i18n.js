@@ -51,6 +51,7 @@ const EN = {
   theme: "Light or dark", sound: "Sound on P1 alarms", language: "Deutsch", help: "Keyboard", close: "Close",
   keyPages: "Pages", keyFilter: "Filter", keyMove: "Next or previous alarm", keyAck: "Acknowledge the chosen alarm",
   keyOpen: "Details of the chosen alarm", keyHelp: "This help", version: "Version", unacked: "{n} not acknowledged", shelvedCount: "{n} shelved",
+  throughput: "Throughput", perSecondSamples: "{n} samples/s", cpu: "CPU per sample", noRules: "No run rules watch this sensor.",
   failed: "That did not work: {detail}", loading: "Loading…", choose: "Sensor", show: "Show",
 };
 
@@ -104,22 +105,30 @@ const DE = {
   theme: "Hell oder dunkel", sound: "Ton bei P1-Alarmen", language: "English", help: "Tastatur", close: "Schließen",
   keyPages: "Seiten", keyFilter: "Filter", keyMove: "Nächster oder voriger Alarm", keyAck: "Gewählten Alarm quittieren",
   keyOpen: "Einzelheiten des gewählten Alarms", keyHelp: "Diese Hilfe", version: "Version", unacked: "{n} nicht quittiert", shelvedCount: "{n} zurückgestellt",
+  throughput: "Durchsatz", perSecondSamples: "{n} Messwerte/s", cpu: "Rechenzeit je Messwert", noRules: "Keine Laufregeln wachen über diesen Sensor.",
   failed: "Das ging nicht: {detail}", loading: "Lade …", choose: "Sensor", show: "Zeigen",
 };
 
-// The eight run rules, where the server's English needs a German twin.
+// Rules come in the server's English; these are their German twins.
 const RULES_DE = {
-  WE1: "Ein Punkt liegt mehr als 3 Sigma von der Mittellinie entfernt.",
-  WE2: "Zwei von drei Punkten liegen auf derselben Seite mehr als 2 Sigma von der Mitte.",
-  WE3: "Vier von fünf Punkten liegen auf derselben Seite mehr als 1 Sigma von der Mitte.",
-  WE4: "Acht Punkte in Folge liegen auf derselben Seite der Mittellinie.",
   ewma: "Der gleitende Mittelwert (EWMA) liegt außerhalb seiner Grenzen: kleine, anhaltende Verschiebung.",
-  cusum: "Die kumulierte Abweichung (CUSUM) überschreitet ihre Grenze: kleine, anhaltende Verschiebung.",
+  cusum: "Die aufsummierte Abweichung (CUSUM) überschreitet ihre Grenze: anhaltende Verschiebung seit dem Beginn.",
   hampel: "Der Wert weicht stark vom Median seiner Nachbarn ab (Hampel).",
   stuck: "Der Sensor zeigt zu lange denselben Wert.",
   spike: "Ein einzelner Wert springt und kehrt sofort zurück.",
   rate: "Der Wert ändert sich schneller, als es möglich ist.",
 };
+const RUN_RULE = /^(rule\d+|r4s)$/;
+const RUN_RULES_DE = [
+  [/^one point beyond (\S+) sigma on one side, the next on the other/, "Ein Punkt jenseits von $1 Sigma auf der einen Seite, der nächste auf der anderen"],
+  [/(\d+) of (\d+) points/, "$1 von $2 Punkten"], [/^1 point/, "1 Punkt"], [/(\d+) points in a row/, "$1 Punkte in Folge"],
+  [/beyond (\S+?) sigma/, "jenseits von $1 Sigma"], [/within (\S+) sigma of the centre line/, "innerhalb von $1 Sigma um die Mittellinie"],
+  [/above the centre line/, "über der Mittellinie"], [/below the centre line/, "unter der Mittellinie"],
+  [/steadily rising/, "stetig steigend"], [/steadily falling/, "stetig fallend"], [/alternating up and down/, "abwechselnd auf und ab"],
+  [/, either side/, ", gleich auf welcher Seite"], [/, on both sides/, ", auf beiden Seiten"],
+];
+const german = (rule, text) => (RUN_RULE.test(rule)
+  ? RUN_RULES_DE.reduce((words, [from, to]) => words.replace(from, to), text ?? "") : RULES_DE[rule]);
 
 let current = memory.get("lang") ?? (navigator.language.toLowerCase().startsWith("de") ? "de" : "en");
 document.documentElement.lang = current;
@@ -137,4 +146,4 @@ export const t = (key, values = {}) =>
   ((current === "de" ? DE : EN)[key] ?? EN[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
 /** A rule in words. */
-export const ruleText = (rule, text) => (current === "de" && RULES_DE[rule]) || text || rule;
+export const ruleText = (rule, text) => (current === "de" && german(rule, text)) || text || rule;

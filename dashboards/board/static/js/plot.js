@@ -73,7 +73,7 @@ function violations(u, chart) {
   ctx.lineJoin = "miter";
   let lastX = -Infinity;
   chart.rules.forEach((rules, i) => {
-    if (!rules.length || chart.v[i] === null) return;
+    if (!rules.length || chart.v[i] == null) return;
     const x = u.valToPos(chart.t[i], "x", true);
     const y = u.valToPos(chart.v[i], "y", true);
     if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
@@ -91,7 +91,7 @@ function violations(u, chart) {
     ctx.stroke();
     if (x - lastX < 26 * px) return;
     lastX = x;
-    const up = chart.centre === null || chart.v[i] >= chart.centre;
+    const up = chart.centre == null || chart.v[i] >= chart.centre;
     ctx.fillStyle = css("--text");
     ctx.fillText(rules.join(" "), x, up ? y - r - 5 * px : y + r + 13 * px);
   });

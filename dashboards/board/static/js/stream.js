@@ -1,6 +1,6 @@
 // The live stream, and honesty about it: without a sign of life the board says BLIND.
 import { throttle } from "./dom.js";
-import { get } from "./api.js";
+import { get, ignoreRefusal } from "./api.js";
 import { emit, serverNow, state } from "./store.js";
 
 const QUIET_MS = 3500; // a beat comes every second
@@ -50,7 +50,7 @@ function takeTile(tile) {
     spark.push(tile.value);
     if (spark.length > SPARK) spark.shift();
   }
-  const at = tile.age_s === null ? null : performance.now() - tile.age_s * 1000;
+  const at = tile.age_s == null ? null : performance.now() - tile.age_s * 1000;
   state.tiles.set(tile.sensor, { ...tile, spark, at });
 }
 
@@ -63,11 +63,13 @@ function takeLive(live) {
   emit("tiles", new Set(live.tiles.map((tile) => tile.sensor)));
 }
 
+const counts = (given) => ({ P1: 0, P2: 0, P3: 0, P4: 0, unacked: 0, shelved: 0, ...given });
+
 function takeHead(head) {
   setClock(head.time);
   if (!state.overview) return;
   state.overview.engine = head.engine;
-  if (head.alarms) state.overview.alarms = head.alarms;
+  if (head.alarms) state.overview.alarms = counts(head.alarms);
   emit("head");
 }
 
@@ -78,13 +80,12 @@ export async function refresh() {
     const [overview, alarms] = await Promise.all([
       get("/api/overview", { background: true }), get("/api/alarms", { background: true })]);
     setClock(overview.time);
-    const titles = state.overview?.line.version;
-    state.overview = overview;
+    state.overview = { ...overview, alarms: counts(overview.alarms) };
     state.tiles.clear();
     for (const station of overview.stations) station.tiles.forEach(takeTile);
     state.alarms = alarms;
     heard(overview.engine);
-    emit("overview", titles !== overview.line.version);
+    emit("overview");
     waiting.filter((live) => live.time > overview.time).forEach(takeLive);
     emit("alarms");
   } finally {
@@ -96,13 +97,13 @@ export const refreshAlarms = throttle(150, async () => {
   try {
     state.alarms = await get("/api/alarms", { background: true });
     emit("alarms");
-  } catch {
-    // The stream tells when the server is gone; the next event loads the list again.
+  } catch (error) {
+    ignoreRefusal(error); // the next event loads the list again
   }
 });
 
 // Another line description is in force: other sensors, titles and limits.
-const refreshAll = throttle(500, () => refresh().catch(() => {}));
+const refreshAll = throttle(500, () => refresh().catch(ignoreRefusal));
 
 function read(handler) {
   return (message) => handler(JSON.parse(message.data), message);
@@ -114,7 +115,7 @@ function connect() {
   source = new EventSource(`/api/stream${from}`);
   source.addEventListener("hello", read((hello) => {
     lastEvent = hello.last_event;
-    refresh().catch(() => {});
+    refresh().catch(ignoreRefusal);
     emit("events", null);
   }));
   source.addEventListener("live", read((live) => {
@@ -129,7 +130,7 @@ function connect() {
   source.addEventListener("event", read((event) => {
     heard(null);
     lastEvent = event.number;
-    if (event.type === "alarm") refreshAlarms();
+    if (event.type.startsWith("alarm")) refreshAlarms();
     if (event.type === "config") refreshAll();
     emit("events", event);
   }));

@@ -1,5 +1,5 @@
 // Alarms that need somebody, most urgent first, with what to do; and what was before.
-import { get, sensorPath } from "../api.js";
+import { get, ignoreRefusal, sensorPath } from "../api.js";
 import { askAck } from "../dialogs.js";
 import { h, show, text } from "../dom.js";
 import { clock, decimals, number, span, unit, withUnit } from "../format.js";
@@ -29,7 +29,7 @@ function details(alarm) {
       pair(t("onset"), clock(alarm.onset, now)), pair(t("raised"), clock(alarm.raised, now)), pair(t("cleared"), alarm.cleared && clock(alarm.cleared, now)),
       pair(t("firstSample"), alarm.first_sample && `${withUnit(alarm.first_sample.value, alarm.unit, digits(alarm))}, ${clock(alarm.first_sample.time, now)}${alarm.first_sample.seq ? ` (#${alarm.first_sample.seq})` : ""}`),
       pair(t("affected"), alarm.affected), pair(t("cost"), alarm.cost === null || alarm.cost === undefined ? null : number(alarm.cost, 2)),
-      pair(t("count"), t("times", { n: alarm.count })), pair(t("alarmClass"), t(alarm.alarm_class))),
+      pair(t("count"), t("times", { n: alarm.count ?? 1 })), pair(t("alarmClass"), t(alarm.alarm_class ?? "quality"))),
     alarm.sensor && h("a", { class: "button", href: `#/chart/${sensorPath(alarm.sensor)}` }, t("openChart")));
 }
 
@@ -87,7 +87,7 @@ export function alarmList({ compact = false, rows = () => state.alarms, wanted =
   function update() {
     const focused = document.activeElement?.closest?.("[data-occurrence]")?.dataset.occurrence;
     const alarms = rows().filter((a) => words.every((w) =>
-      `${a.title} ${a.sensor} ${a.sensor_title} ${a.priority} ${a.product} ${t(a.state)}`.toLowerCase().includes(w)));
+      `${[a.title, a.sensor, a.sensor_title, a.priority, a.product, t(a.state)].join(" ")}`.toLowerCase().includes(w)));
     shown = alarms.map((alarm) => {
       const row = new Row(alarm, { compact, toggle: () => toggle(alarm.occurrence) });
       row.open(opened.has(alarm.occurrence));
@@ -153,7 +153,8 @@ export function alarmsPage(root, argument) {
     if (history) {
       try {
         past = await get("/api/alarms?history=1", { background: true });
-      } catch {
+      } catch (error) {
+        ignoreRefusal(error);
         past = [];
       }
     }

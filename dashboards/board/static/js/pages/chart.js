@@ -1,5 +1,5 @@
 // One characteristic: its control chart with rules in words, and its history to zoom into.
-import { get, sensorPath } from "../api.js";
+import { get, ignoreRefusal, sensorPath } from "../api.js";
 import { h, memory, show, throttle } from "../dom.js";
 import { clock, decimals, number, span, unit, withUnit } from "../format.js";
 import { ruleText, t } from "../i18n.js";
@@ -21,6 +21,7 @@ export function chartPage(root, argument) {
 
   const select = h("select", { data: { filter: "1" }, "aria-label": t("choose"), on: { change: () => { location.hash = `#/chart/${sensorPath(select.value)}`; } } });
   const heading = h("h1");
+  const name = h("span", { class: "muted" });
   const chip = h("span", { class: "chip" });
   const value = h("span", { class: "now" });
   const tabs = h("div", { class: "tabs", role: "tablist" });
@@ -67,7 +68,7 @@ export function chartPage(root, argument) {
       return;
     }
     const v = chart.v[index];
-    const z = chart.sigma && v !== null ? (v - chart.centre) / chart.sigma : null;
+    const z = chart.sigma && v != null ? (v - chart.centre) / chart.sigma : null;
     const rules = chart.rules[index] ?? [];
     show(readout, h("b", null, withUnit(v, chart.unit, digits())), " · ", clock(chart.t[index] * 1000, serverNow()),
       z === null ? "" : ` · ${z >= 0 ? "+" : "−"}${number(Math.abs(z), 2)}\u202fσ`,
@@ -95,13 +96,13 @@ export function chartPage(root, argument) {
       pair(t("baseline"), chart.baseline), pair(t("ruleset"), chart.ruleset),
       chart.ewma && pair("EWMA", `λ ${number(chart.ewma.weight)}, L ${number(chart.ewma.width)}`)]);
     const now = serverNow();
-    show(findings, h("h2", null, t("findings")), chart.findings.length
+    show(findings, h("h2", null, t("findings")), chart.findings?.length
       ? h("ul", null, chart.findings.slice(0, 50).map((f) => h("li", { data: { open: f.open ? "1" : "" } },
         icon("warn"), h("div", null, h("b", null, f.rule), " ", ruleText(f.rule, f.text),
-          h("div", { class: "muted" }, [clock(f.t_last, now), f.value === null ? "" : withUnit(f.value, chart.unit, digits()),
-            f.product ? `${f.product}${f.place === null ? "" : ` · ${number(f.place, 1)}\u202f${t("metre")}`}` : "",
+          h("div", { class: "muted" }, [clock(f.t_last, now), f.value == null ? "" : withUnit(f.value, chart.unit, digits()),
+            f.product ? `${f.product}${f.place == null ? "" : ` · ${number(f.place, 1)}\u202f${t("metre")}`}` : "",
             t(f.open ? "open" : "closed")].filter(Boolean).join(" · "))))))
-      : h("p", { class: "muted" }, t("noFindings")));
+      : h("p", { class: "muted" }, t(chart.ruleset || chart.ewma ? "noFindings" : "noRules")));
   }
 
   async function loadPoints() {
@@ -143,6 +144,7 @@ export function chartPage(root, argument) {
       else await loadHistory();
     } catch (error) {
       if (closed) return;
+      ignoreRefusal(error);
       if (error.status === 404) {
         plot?.destroy();
         plot = null;
@@ -158,7 +160,7 @@ export function chartPage(root, argument) {
   show(root, h("div", { class: "bar chart-bar" },
     h("div", { class: "picker" }, h("button", { class: "tool", title: t("previous"), "aria-label": t("previous"), on: { click: () => step(-1) } }, "‹"), select,
       h("button", { class: "tool", title: t("next"), "aria-label": t("next"), on: { click: () => step(1) } }, "›")), tabs, checks),
-  h("div", { class: "chart-head" }, heading, chip, value, h("span", { class: "muted" }, sensor)),
+  h("div", { class: "chart-head" }, heading, chip, value, name),
   h("div", { class: "panel" }, canvas, readout, facts), findings);
   drawTabs();
   start();
@@ -167,6 +169,7 @@ export function chartPage(root, argument) {
     if (!state.overview) return;
     if (!state.tiles.has(sensor) && !argument) sensor = [...state.tiles.keys()][0] ?? "";
     memory.set("sensor", sensor);
+    name.textContent = sensor;
     fillSelect();
     head();
     load();

@@ -1,5 +1,5 @@
 // Where everything went: the balance, what was refused and how to mend it, topics nobody described.
-import { get, may, post } from "../api.js";
+import { get, ignoreRefusal, may, post } from "../api.js";
 import { askLogin } from "../dialogs.js";
 import { h, show, throttle } from "../dom.js";
 import { bytes, clock, number, span, whole } from "../format.js";
@@ -28,6 +28,8 @@ function facts(ledger) {
     pair(t("messages"), `${whole(ledger.messages.received)} ${t("received")}, ${whole(ledger.messages.processed)} ${t("processed")}`),
     pair(t("journal"), `${bytes(j.bytes)}, ${whole(j.segments)} ${t("segments")}`), pair(t("lastSeq"), whole(j.last_seq)), pair(t("cursor"), whole(j.cursor)),
     pair(t("duplicates"), whole(ledger.duplicates ?? 0)), pair(t("findings"), whole(ledger.findings ?? 0)), pair(t("alarms"), whole(ledger.alarms ?? 0)),
+    ledger.samples_per_second == null ? null : pair(t("throughput"), t("perSecondSamples", { n: number(ledger.samples_per_second, 0) })),
+    ledger.cpu_us_per_sample == null ? null : pair(t("cpu"), `${number(ledger.cpu_us_per_sample, 1)}\u202fµs`),
     ledger.events_sha256 ? pair(t("events"), h("code", { class: "hash", title: ledger.events_sha256 }, `${ledger.events_sha256.slice(0, 16)}…`)) : null));
 }
 
@@ -44,7 +46,7 @@ function sources(ledger) {
   return h("section", { class: "panel wide" }, h("h2", null, t("sources")), h("div", { class: "scroll" }, h("table", null,
     h("thead", null, h("tr", null, ["source", "state", "messages", "lastMessage", "skew"].map((name) => h("th", null, t(name))))),
     h("tbody", null, (ledger.sources ?? []).map((s) => h("tr", null, h("td", null, s.source),
-      h("td", null, h("span", { class: "chip", data: { state: STATE[s.state] }, title: s.detail ?? "" }, icon(STATE[s.state]), s.state === "ok" ? t("live") : t(s.state))),
+      h("td", null, h("span", { class: "chip", data: { state: STATE[s.state ?? "ok"] }, title: s.detail ?? "" }, icon(STATE[s.state ?? "ok"]), !s.state || s.state === "ok" ? t("live") : t(s.state))),
       h("td", { class: "num" }, whole(s.messages)), h("td", null, s.last ? t("ago", { span: span((now - Date.parse(s.last)) / 1000) }) : "–"),
       h("td", { class: "num" }, s.skew_s === null || s.skew_s === undefined ? "–" : `${s.skew_s > 0 ? "+" : ""}${number(s.skew_s, 2)}\u202fs`)))))));
 }
@@ -53,7 +55,7 @@ function deadLetters(rows) {
   const now = serverNow();
   return h("section", { class: "panel wide" }, h("h2", null, t("deadLetters")), rows.length
     ? h("ul", { class: "letters" }, rows.map((d) => h("li", null,
-      h("div", { class: "letter-head" }, h("code", { class: "reason" }, d.reason), h("b", null, d.topic), h("span", { class: "muted" }, `${whole(d.count)} × · ${clock(d.last, now)}`)),
+      h("div", { class: "letter-head" }, h("code", { class: "reason" }, d.reason), h("b", null, d.topic), h("span", { class: "muted" }, `${whole(d.count ?? 1)} × · ${clock(d.last, now)}`)),
       h("p", null, h("span", { class: "muted" }, `${t("howToMend")}: `), d.detail), h("code", { class: "payload", title: t("payload") }, d.payload))))
     : h("p", { class: "muted" }, t("noDeadLetters")));
 }
@@ -122,8 +124,8 @@ export function ledgerPage(root) {
         latest = key;
         show(letters, deadLetters(dead), discovery(found));
       }
-    } catch {
-      // The banner says that the server is gone.
+    } catch (error) {
+      ignoreRefusal(error);
     }
   }
 

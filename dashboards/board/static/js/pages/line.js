@@ -7,6 +7,7 @@ import { Spark } from "../spark.js";
 import { state } from "../store.js";
 import { alarmList } from "./alarms.js";
 
+const DENSE = 24; // a rack of channels is read as a field, not sensor by sensor
 const OLD_S = 10; // an age worth showing although the sensor is not stale yet
 
 class Tile {
@@ -49,7 +50,7 @@ class Tile {
     if (this.node.dataset.state !== shown || this.words !== t(shown)) {
       this.node.dataset.state = shown;
       this.words = t(shown);
-      show(this.chip, icon(shown), this.words);
+      show(this.chip, icon(shown), h("span", null, this.words));
     }
     text(this.note, this.remark(tile));
   }
@@ -59,13 +60,13 @@ class Tile {
     const age = (performance.now() - tile.at) / 1000;
     if (state.blind || tile.state === "stale" || age > OLD_S) return t("ago", { span: span(age) });
     if (tile.finding) return `${tile.finding.rule}: ${ruleText(tile.finding.rule, tile.finding.text)}`;
-    return tile.quality === "good" ? "" : t(`quality_${tile.quality}`);
+    return (tile.quality ?? "good") === "good" ? "" : t(`quality_${tile.quality}`);
   }
 }
 
 function productText(product) {
   if (!product) return "";
-  const place = product.place === null || product.place === undefined ? "" : ` · ${number(product.place, 1)}\u202f${t("metre")}`;
+  const place = product.place == null ? "" : ` · ${number(product.place, 1)}\u202f${t("metre")}`;
   return `${product.id}${place}`;
 }
 
@@ -93,7 +94,7 @@ export function linePage(root, _argument, { wall }) {
     for (const station of state.overview?.stations ?? []) {
       const product = h("span", { class: "product" });
       products.set(station.id, product);
-      const grid = h("div", { class: "tiles" });
+      const grid = h("div", { class: station.tiles.length > DENSE ? "tiles dense" : "tiles" });
       for (const { sensor } of station.tiles) {
         const tile = new Tile(sensor);
         tiles.set(sensor, tile);

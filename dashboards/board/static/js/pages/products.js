@@ -1,5 +1,5 @@
 // Products, newest first: what they are, where they came from, and what may be done with them.
-import { get } from "../api.js";
+import { get, ignoreRefusal } from "../api.js";
 import { h, show, throttle } from "../dom.js";
 import { clock, number, withUnit } from "../format.js";
 import { t } from "../i18n.js";
@@ -13,10 +13,11 @@ const metre = (place) => (place === null || place === undefined ? "" : ` · ${nu
 
 function card(product) {
   const now = serverNow();
+  const disposition = product.disposition ?? "OPEN";
   const pair = (name, value) => (value ? [h("dt", null, name), h("dd", null, value)] : null);
   return h("article", { class: "product-card" },
-    h("header", null, h("h2", null, product.id), h("span", { class: "chip", data: { state: LOOK[product.disposition] } },
-      icon(LOOK[product.disposition]), t(product.disposition))),
+    h("header", null, h("h2", null, product.id), h("span", { class: "chip", data: { state: LOOK[disposition] } },
+      icon(LOOK[disposition]), t(disposition))),
     h("p", { class: "muted" }, `${product.kind} · ${product.station}${product.ended ? "" : ` · ${t("here")}`}`),
     h("dl", null,
       pair(t("started"), product.started && clock(product.started, now)), pair(t("ended"), product.ended && clock(product.ended, now)),
@@ -39,7 +40,7 @@ export function productsPage(root) {
   function draw() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = rows.filter((p) => words.every((w) =>
-      `${p.id} ${p.kind} ${p.station} ${t(p.disposition)} ${p.parents?.map((q) => q.id).join(" ")}`.toLowerCase().includes(w)));
+      `${p.id} ${p.kind} ${p.station} ${t(p.disposition ?? "OPEN")} ${p.parents?.map((q) => q.id).join(" ")}`.toLowerCase().includes(w)));
     show(list, fits.length ? fits.map(card) : h("p", { class: "empty" }, rows.length ? t("nothingFits") : t("noProducts")));
   }
 
@@ -47,8 +48,8 @@ export function productsPage(root) {
     try {
       rows = await get("/api/products?limit=100", { background: true });
       draw();
-    } catch {
-      // The banner says that the server is gone; the list stays as it was.
+    } catch (error) {
+      ignoreRefusal(error);
     }
   }
 
