@@ -64,8 +64,8 @@ class _Moment:
 class History:
     """Samples of all sensors in one SQLite file.
 
-    One thread appends and maintains; any thread may read. Reading sees everything appended so
-    far, whether it is on disk or not. ``append`` costs a copy of the batch's columns; the work is
+    One thread appends and flushes; any thread may read, compact or apply retention. Reading sees
+    everything appended so far, whether it is on disk or not. ``append`` costs a copy of the batch's columns; the work is
     done in :meth:`flush`.
 
     Args:
@@ -166,10 +166,14 @@ class History:
         Raises:
             SinkError: Nothing was written; the rows are kept and the next flush tries again.
         """
-        if cursor_seq <= self._cursor:
-            return
+        with self._write_lock:
+            if cursor_seq > self._cursor:
+                self._flush(cursor_seq)
+
+    def _flush(self, cursor_seq: int) -> None:
+        taken = list(self._tail)
         due, rest = [], []
-        for part in self._tail:
+        for part in taken:
             now = part.seq <= cursor_seq
             if now.all():
                 due.append(part)
@@ -181,7 +185,7 @@ class History:
             for sensor, rows in split_by_sensor(due)
             for at in range(0, len(rows), CHUNK_ROWS)
         ]
-        with self._transaction(rest) as disk:
+        with self._transaction(rest, len(taken)) as disk:
             database.put(disk, chunks)
             disk.execute("UPDATE meta SET value = ? WHERE key = 'cursor'", (cursor_seq,))
         self._cursor = cursor_seq
@@ -193,8 +197,10 @@ class History:
         return head, body
 
     @contextmanager
-    def _transaction(self, tail: list[Part] | None = None) -> Iterator[sqlite3.Connection]:
-        """All or nothing; ``tail`` replaces the rows in memory at the moment of the commit."""
+    def _transaction(
+        self, tail: list[Part] | None = None, taken: int = 0
+    ) -> Iterator[sqlite3.Connection]:
+        """All or nothing; at the moment of the commit ``tail`` replaces the first ``taken`` parts."""
         with self._write_lock:
             try:
                 self._disk.execute("BEGIN IMMEDIATE")
@@ -203,7 +209,7 @@ class History:
                     with self._lock:
                         self._disk.execute("COMMIT")
                         if tail is not None:
-                            self._tail = tail
+                            self._tail = tail + self._tail[taken:]
                 except BaseException:
                     if self._disk.in_transaction:
                         self._disk.execute("ROLLBACK")
@@ -227,12 +233,13 @@ class History:
         """
         deleted = 0
         for sensor in self._sensors.values():
-            chunks = self._heads(self._disk, sensor, None, oldest_ns)
-            old = [head for head in chunks if head.t1 < oldest_ns]
-            if old:
-                with self._transaction() as disk:
-                    database.remove(disk, old)
-                deleted += sum(head.n for head in old)
+            with self._write_lock:
+                chunks = self._heads(self._disk, sensor, None, oldest_ns)
+                old = [head for head in chunks if head.t1 < oldest_ns]
+                if old:
+                    with self._transaction() as disk:
+                        database.remove(disk, old)
+                    deleted += sum(head.n for head in old)
         if deleted:
             with self._write_lock:
                 self._disk.execute("PRAGMA incremental_vacuum").fetchall()
@@ -252,10 +259,12 @@ class History:
         """
         written = 0
         for sensor in self._sensors.values():
-            for run in runs_of_small(self._heads(self._disk, sensor, None, None), CHUNK_ROWS):
-                if written >= most:
-                    return written
-                written += self._merge(sensor, run)
+            # One sensor at a time: a flush of another thread waits for no more than that.
+            with self._write_lock:
+                for run in runs_of_small(self._heads(self._disk, sensor, None, None), CHUNK_ROWS):
+                    if written >= most:
+                        return written
+                    written += self._merge(sensor, run)
         return written
 
     def _merge(self, sensor: int, run: list[Head]) -> int:

@@ -17,7 +17,7 @@ from twin.ingest.sparkplug_encode import encode
 from twin.ingest.sparkplug_wire import DataType, Metric, Payload, decode
 
 FOLDER = Path(connectors.sparkplug.__file__).parent
-S = 1_000_000_000
+S, MS = 1_000_000_000, 1_000_000
 NODE = ("plant", "gw1")
 
 
@@ -90,9 +90,8 @@ async def test_a_false_death_notice_is_put_right(host, wire):
     assert wire.states()[1] == {"online": True, "timestamp": 1000}
 
 
-def test_a_rebirth_command_is_what_nodes_expect():
+async def test_a_rebirth_command_is_what_nodes_expect(host, wire):
     """Boolean true named Node Control/Rebirth, QoS 0, not retained, no sequence number."""
-    message = rebirth_command(*NODE, 1234)
     metric = Metric(
         name="Node Control/Rebirth",
         timestamp=1234,
@@ -100,10 +99,14 @@ def test_a_rebirth_command_is_what_nodes_expect():
         kind=14,
         value=True,
     )
+    topic, payload = rebirth_command(*NODE, 1234 * MS)
+    assert topic == "spBv1.0/plant/NCMD/gw1"
+    assert decode(payload) == Payload(timestamp=1234, seq=None, metrics=[metric])
 
-    assert message.topic == "spBv1.0/plant/NCMD/gw1"
-    assert (message.qos, message.retain) == (0, False)
-    assert decode(message.payload) == Payload(timestamp=1234, seq=None, metrics=[metric])
+    host.will(0)
+    await host.online(0)
+    await host.rebirth([NODE], 1234 * MS, 1234 * MS)
+    assert wire.sent[1] == (topic, payload, 0, False)
 
 
 async def test_requests_of_the_past_are_not_sent(host, wire):

@@ -344,7 +344,7 @@ def test_a_failed_flush_keeps_the_rows(store):
 # -- at the same time ----------------------------------------------------------------------------
 
 
-def test_a_reader_sees_every_row_exactly_once_while_rows_are_written(store):
+def test_a_reader_sees_every_row_once_while_others_write_and_compact(store):
     """At every moment a reader sees a complete beginning of the data: no hole, no double."""
     problems, done = [], threading.Event()
 
@@ -357,19 +357,24 @@ def test_a_reader_sees_every_row_exactly_once_while_rows_are_written(store):
             if total < len(times):
                 problems.append((total, len(times)))
 
-    reader = threading.Thread(target=read)
-    reader.start()
+    def merge():
+        while not done.is_set():
+            store.compact()
+
+    threads = [threading.Thread(target=read), threading.Thread(target=merge)]
+    for thread in threads:
+        thread.start()
     for seq in range(300):
         store.append(batch([0], [seq], [1.0], [seq]))
         if seq % 3 == 0:
             store.flush(seq)
-        if seq % 50 == 49:
-            store.compact()
     done.set()
-    reader.join(timeout=60)
+    for thread in threads:
+        thread.join(timeout=60)
 
-    assert not reader.is_alive()
+    assert not any(thread.is_alive() for thread in threads)
     assert problems == []
+    assert len(samples(store)) == 300
 
 
 WRITER = textwrap.dedent(
