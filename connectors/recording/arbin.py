@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from connectors.recording.clock import local_time, since_first, utc_ns
 from connectors.recording.frame import Frame
 from connectors.recording.text import cells, split_line
-from connectors.recording.vendor import take
+from connectors.recording.vendor import begin, take
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -72,6 +72,6 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
             "DATE_ORDER",
             f"The date {local.date()} was read as month/day/year; the file does not say so.",
         )
-    frame.start_ns = utc_ns(local, zone, notes) - round(float(frame.time_s[0]) * 1e9)
+    begin(frame, utc_ns(local, zone, notes))
     frame.wall_s = since_first(texts, _CLOCK)
     return frame

@@ -9,6 +9,7 @@ import numpy as np
 from connectors.recording.columns import named
 from connectors.recording.frame import Frame
 from connectors.recording.text import cells, numbers, split_line
+from connectors.recording.vendor import begin
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -51,6 +52,6 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
     frame.time_s = frame.values.get("test_time_second")
     if frame.time_s is None and unix is not None:
         frame.time_s = unix - unix[0] if table.rows else unix
-    if unix is not None and table.rows and np.isfinite(unix[0]) and frame.time_s is not None:
-        frame.start_ns = round((unix[0] - frame.time_s[0]) * 1e6) * 1000
+    if unix is not None and table.rows and np.isfinite(unix[0]):
+        begin(frame, round(float(unix[0]) * 1e6) * 1000)
     return frame

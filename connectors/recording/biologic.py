@@ -11,6 +11,7 @@ from connectors.recording.clock import local_time, utc_ns
 from connectors.recording.frame import Frame
 from connectors.recording.text import cells, first_line, numbers, split_line
 from connectors.recording.vendor import take
+from twin.errors import RecordingError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -63,6 +64,8 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
     place = first_line(text, _HEADER_LINES.pattern, 5)
     if place is not None and (match := _HEADER_LINES.match(text.head[place])):
         row = int(match[1]) - 1
+        if not 0 <= row < len(text.head):
+            raise RecordingError(f"the header says it has {match[1]} lines, the file has fewer")
     table = cells(split_line(text.head[row], "\t"), text.after(row + 1), "\t", notes)
     frame = Frame(rows=table.rows, values={}, notes=notes)
     take(frame, table, _NAMES, notes, ["Ns changes"])

@@ -9,7 +9,7 @@ import numpy as np
 from connectors.recording.clock import local_time, since_first, utc_ns
 from connectors.recording.frame import Frame
 from connectors.recording.text import cells, split_line
-from connectors.recording.vendor import take
+from connectors.recording.vendor import begin, take
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -56,8 +56,7 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
     _direction(frame, mapping, notes)
     if "DPT Time" in table.columns and table.rows and frame.time_s is not None:
         texts = table.texts("DPT Time")
-        start = utc_ns(local_time(texts[0], _CLOCK), zone, notes)
-        frame.start_ns = start - round(float(frame.time_s[0]) * 1e9)
+        begin(frame, utc_ns(local_time(texts[0], _CLOCK), zone, notes))
         frame.wall_s = since_first(texts, _CLOCK)
     return frame
 

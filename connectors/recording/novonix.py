@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.recording.clock import local_time, since_first, utc_ns
 from connectors.recording.frame import Frame
 from connectors.recording.text import cells, first_line, numbers, split_line
-from connectors.recording.vendor import take
+from connectors.recording.vendor import begin, take
 from twin.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
     mark = first_line(text, r"^\[Data\]")
     if mark is None:
         raise RecordingError("a Novonix file without a [Data] block")
-    header, body = text.head[mark + 1], text.after(mark + 2)
+    header, body = "".join(text.head[mark + 1 : mark + 2]), text.after(mark + 2)
     if header.startswith('"') and header.endswith('"'):
         notes.add("QUOTED_LINES", "Each data line is one quoted string; the quotes were taken off.")
         header = header.strip('"')
@@ -74,8 +74,7 @@ def read(text: Text, notes: Notebook, zone: ZoneInfo, mapping: Mapping) -> Frame
     frame.time_s = frame.values.get("test_time_second")
     if "Date and Time" in table.columns and table.rows and frame.time_s is not None:
         texts = table.texts("Date and Time")
-        start = utc_ns(local_time(texts[0], _CLOCK), zone, notes)
-        frame.start_ns = start - round(float(frame.time_s[0]) * 1e9)
+        begin(frame, utc_ns(local_time(texts[0], _CLOCK), zone, notes))
         frame.wall_s = since_first(texts, _CLOCK)
     return frame
 

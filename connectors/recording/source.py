@@ -48,6 +48,9 @@ __all__ = ["FORMATS", "Recording", "open_recording"]
 CHUNK = 50_000
 """Most rows of one piece."""
 
+LONGEST_S = 4e9
+"""Run times beyond 127 years are damage; absolute times must fit 64 bits of ns."""
+
 _FAMILIES = (bdf, novonix, biologic, arbin, basytec, maccor)
 FORMATS = (
     *(family.FORMAT for family in _FAMILIES),
@@ -320,6 +323,13 @@ def _run_time(recording: Recording, frame: Frame) -> NDArray[np.int64]:
     if len(missing):
         raise RecordingError(
             f"{recording.path.name}: row {missing[0]} has no time ({len(missing)} such rows)"
+        )
+    wild = np.flatnonzero(np.abs(frame.time_s) > LONGEST_S)
+    if len(wild):
+        row = int(wild[0])
+        raise RecordingError(
+            f"{recording.path.name}: row {row} has the time {frame.time_s[row]:g} s; no recording "
+            "is that long"
         )
     return np.rint(frame.time_s * 1e9).astype(np.int64)
 

@@ -60,23 +60,34 @@ def recognises(text: Text) -> bool:
     return _header_line(text) is not None
 
 
+def _header(row: dict[str, str]) -> Header:
+    return Header(
+        frame=int(row["frame"]),
+        time=float(row["timestamp"]),
+        topic=row["topic"],
+        type=row["msg_type"],
+        node=row["edge_node_id"],
+        device=row["device_id"],
+        seq=int(row["seq"]) if row["seq"] else None,
+        payload_ts=int(row["payload_timestamp"]) if row["payload_timestamp"] else None,
+        metric_count=int(row["metric_count"]),
+    )
+
+
 def headers(text: Text, notes: Notebook) -> list[Header]:
     """Every message of the capture; notes on malformed topics, undecodable payloads, empty seq."""
     rows = csv.DictReader(io.StringIO(text.after(_header_line(text) or 0)))
-    found = [
-        Header(
-            frame=int(row["frame"]),
-            time=float(row["timestamp"]),
-            topic=row["topic"],
-            type=row["msg_type"],
-            node=row["edge_node_id"],
-            device=row["device_id"],
-            seq=int(row["seq"]) if row["seq"] else None,
-            payload_ts=int(row["payload_timestamp"]) if row["payload_timestamp"] else None,
-            metric_count=int(row["metric_count"]),
-        )
-        for row in rows
-    ]
+    found: list[Header] = []
+    for line, row in enumerate(rows, 1):
+        try:
+            found.append(_header(row))
+        except (TypeError, ValueError):
+            notes.add(
+                "ROW_SHAPE",
+                f"Data line {line} is no message header; left out.",
+                row=len(found),
+                line=line,
+            )
     malformed = [i for i, header in enumerate(found) if header.malformed]
     notes.each(
         "TOPIC_MALFORMED",

@@ -85,7 +85,8 @@ def first_line(text: Text, pattern: str, lines: int = 400) -> int | None:
 
 def split_line(line: str, delimiter: str) -> list[str]:
     """Fields of one line, quotes respected."""
-    return [field.strip() for field in next(csv.reader(io.StringIO(line), delimiter=delimiter))]
+    rows = csv.reader(io.StringIO(line), delimiter=delimiter)
+    return [field.strip() for field in next(rows, [])]
 
 
 @dataclass(frozen=True, slots=True)

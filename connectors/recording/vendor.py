@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from connectors.recording.columns import scale_of
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from connectors.recording.notebook import Notebook
     from connectors.recording.text import Cells
 
-__all__ = ["take"]
+__all__ = ["begin", "take"]
+
+
+def begin(frame: Frame, first_ns: int) -> None:
+    """Place the recording in time by the wall clock of its first row."""
+    time_s = frame.time_s
+    if time_s is not None and len(time_s) and math.isfinite(time_s[0]):
+        frame.start_ns = first_ns - round(float(time_s[0]) * 1e9)
 
 
 def take(

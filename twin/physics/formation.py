@@ -61,6 +61,7 @@ class FormationTracker:
         deepest = max((len(c.temperature) for c in self._channels), default=0)
         self._channel_of = np.full(len(index), -1, np.int32)
         self._slot_of = np.zeros(len(index), np.int32)
+        self._prints = [_print(channel, index) for channel in self._channels]
         self._factor, self._offset = np.ones(len(index)), np.zeros(len(index))
         for number, sensors in enumerate(spots):
             for name, slot in sensors.items():
@@ -111,19 +112,7 @@ class FormationTracker:
 
     def finish(self) -> list[Event]:
         """End of a recording: report what is still open, with ``complete`` false."""
-        events: list[Event] = []
-        for number in range(len(self._channels)):
-            count = finish(
-                self._state[number],
-                self._pending[number],
-                self._held[number],
-                int(self._mode[number]),
-                float(self._rest[number]),
-                self._out,
-                self._temps,
-            )
-            events.extend(self._events(count))
-        return events
+        return [e for number in range(len(self._channels)) for e in self._close(number)]
 
     def snapshot(self) -> dict[str, Any]:
         """State as msgpack-able values."""
@@ -131,7 +120,7 @@ class FormationTracker:
             "detector": "formation",
             "version": VERSION,
             "channels": [name_of(channel) for channel in self._channels],
-            "settings": [channel.model_dump_json() for channel in self._channels],
+            "settings": self._prints,
             "fields": _fields(),
             "state": self._state.tobytes(),
             "pending": self._pending.tobytes(),
@@ -155,6 +144,38 @@ class FormationTracker:
         self._pending = np.frombuffer(state["pending"], np.float64).reshape(shape).copy()
         self._held = np.frombuffer(state["held"], np.float64).reshape(shape).copy()
 
+    def follow(self, old: FormationTracker) -> list[Event]:
+        """Take over from the version of the line before.
+
+        Channels that did not change go on undisturbed; what is open at one that changed or is
+        gone is told as at the end of a recording, with ``complete`` false.
+        """
+        before = {print_: number for number, print_ in enumerate(old._prints)}
+        kept = set()
+        for number, print_ in enumerate(self._prints):
+            other = before.get(print_)
+            if other is None:
+                continue
+            kept.add(other)
+            self._state[number] = old._state[other]
+            self._state[number]["channel"] = number
+            width = int(FIRST_T + len(self._channels[number].temperature))
+            self._pending[number, :width] = old._pending[other, :width]
+            self._held[number, :width] = old._held[other, :width]
+        return [e for n in range(len(old._channels)) if n not in kept for e in old._close(n)]
+
+    def _close(self, number: int) -> list[Event]:
+        count = finish(
+            self._state[number],
+            self._pending[number],
+            self._held[number],
+            int(self._mode[number]),
+            float(self._rest[number]),
+            self._out,
+            self._temps,
+        )
+        return list(self._events(count))
+
     def _events(self, count: int) -> Iterator[Event]:
         for place in range(count):
             record = self._out[place]
@@ -174,6 +195,12 @@ def _mode(channel: Channel) -> int:
     if not channel.current and channel.capacity:
         return BY_CAPACITY
     return BY_STEP if channel.step else BY_CURRENT
+
+
+def _print(channel: Channel, index: LineIndex) -> str:
+    """What a state belongs to: the settings of a channel and the units of its sensors."""
+    units = [index.by_id[name].spec.unit for name in _sensors(channel)]
+    return f"{channel.model_dump_json()} {' '.join(units)}"
 
 
 def _fields() -> str:

@@ -375,6 +375,24 @@ def test_snapshots_of_other_settings_are_refused():
         FormationTracker(index_of(**FULL)).restore(snapshot | {"state": b""})
 
 
+def test_another_version_of_the_line():
+    """An unchanged channel goes on undisturbed; a changed one tells what was open and begins anew."""
+    batch = batch_of(pulse())
+    cut = int(np.searchsorted(batch.seq, 300))
+    old, new = FormationTracker(index_of(**FULL)), FormationTracker(index_of(**FULL))
+    events = old.update(batch.part(0, cut))
+    assert new.follow(old) == []
+    events += new.update(batch.part(cut, len(batch))) + new.finish()
+    assert events == run(index_of(**FULL), batch)
+    old = FormationTracker(index_of(**FULL))
+    old.update(batch.part(0, cut))
+    other = FormationTracker(index_of(**FULL, rest_current_a=0.1))
+    (step, cycle) = other.follow(old)
+    assert (step.rule, step.detail["complete"]) == ("charge", False)
+    assert not cycle.detail["complete"]
+    assert steps(other.update(batch.part(cut, len(batch))))[0].detail["rows"] < 100
+
+
 def test_many_steps_in_one_batch():
     """More steps than the output holds at once are all told, in order."""
     rows = [(10 * k, {"v": 3.0, "i": float(k % 2), "n": k}) for k in range(2000)]
