@@ -282,6 +282,8 @@ def _fill(recording: Recording, frame: Frame, mapping: Mapping, start_ns: int | 
     path, notes = recording.path, frame.notes
     if not frame.rows:
         raise RecordingError(f"{path.name} has a header but no rows")
+    if not frame.values and frame.samples is None:
+        raise RecordingError(f"{path.name} has no column with a known quantity")
     run_ns = _run_time(recording, frame)
     run_ns = repair(run_ns, notes) if frame.time_s is not None else run_ns
     if start_ns is None and frame.start_ns is None and frame.time_s is not None:

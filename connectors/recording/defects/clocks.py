@@ -164,7 +164,7 @@ def wall_clock(frame: Frame, time_ns: NDArray[np.int64]) -> None:
             f"The wall clock shows whole seconds ({equal} equal neighbours, "
             f"{np.nanmin(step):g} to {np.nanmax(step):g} s apart); run time was used.",
             column="date_time",
-            count=equal,
+            equal_neighbours=equal,
             step_min_s=float(np.nanmin(step)),
             step_max_s=float(np.nanmax(step)),
         )

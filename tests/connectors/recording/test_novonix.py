@@ -64,7 +64,7 @@ def test_wall_clock_is_coarse(opened):
     """The wall clock shows whole seconds, the run time is strictly increasing: it is used."""
     cell = opened(OLD)
     note = cell.note("WALL_CLOCK_COARSE")
-    assert note.detail["count"] == 105
+    assert note.detail["equal_neighbours"] == 105
     assert (note.detail["step_min_s"], note.detail["step_max_s"]) == (0.0, 61.0)
     step = np.diff(cell.time_ns) / 1e9
     assert step.min() == pytest.approx(0.0702, abs=5e-5)
