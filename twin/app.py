@@ -305,10 +305,19 @@ class Application:
             for _, event in told.events:
                 if event.type in _ALARM_EVENTS:
                     self._publish_alarm(event)
-        for group, node in told.rebirths:
-            topic, payload = rebirth_command(group, node, self.clock.wall_ns())
+        self._ask_births(told.rebirths)
+
+    def _ask_births(self, nodes: list[tuple[str, str]]) -> None:
+        """Ask Sparkplug nodes for their birth certificates, unless the request is an old one."""
+        wall = self.clock.wall_ns()
+        settings = self.index.line.sparkplug
+        age_s = (wall - self.engine.pipeline.clock_ns) / 1e9
+        if not settings.rebirth or age_s > settings.rebirth_max_age_s:
+            return
+        for group, node in nodes:
+            message = rebirth_command(group, node, wall // 1_000_000)
             for session in self.sessions:
-                session.publish(topic, payload)
+                session.publish(*message)
 
     def _publish_alarm(self, event: Event) -> None:
         """Alarm state as a retained message for devices (lamps, horns, gateways)."""

@@ -118,6 +118,18 @@ class Alarms:
         events.sort(key=_by_row)
         return events
 
+    def close_findings(self, findings: list[Event], now_ns: int) -> list[Event]:
+        """Findings that ended because their chart changed: their alarms clear."""
+        events: list[Event] = []
+        for finding in findings:
+            for instance in self._charts.get(finding.sensor, ()):
+                opened = str(finding.detail.get("opened"))
+                if opened in instance.findings:
+                    instance.findings.remove(opened)
+                    if not instance.findings:
+                        events.extend(self._clear(instance, now_ns))
+        return events
+
     def stale(self, sensor: str, since_ns: int, now_ns: int, *, silent: bool) -> list[Event]:
         """A sensor fell silent or spoke again."""
         events: list[Event] = []

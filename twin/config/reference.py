@@ -22,6 +22,7 @@ __all__ = ["TABLES", "key_table", "with_tables"]
 
 TABLES: dict[str, type[BaseModel]] = {
     "[line]": line.LineHead,
+    "[sparkplug]": line.Sparkplug,
     "[chemistry]": line.Chemistry,
     "[listener]": line.Listener,
     "[[listener.device]]": line.Device,

@@ -313,13 +313,15 @@ class Pipeline:
         self._build(index)
         self.ingest.follow(old.ingest)
         self.products.follow(old.products)
-        self.validity.follow(old.validity)
-        self.charts.follow(old.charts)
-        self.hampel.follow(old.hampel)
+        ended = self.validity.follow(old.validity)
+        ended += self.charts.follow(old.charts)
+        ended += self.hampel.follow(old.hampel)
+        out.events.extend(ended)
         self.formation.follow(old.formation)
         self.freshness.follow(old.freshness)
         self.latest.follow(old.latest)
         out.events.extend(self.alarms.follow(old.alarms, now_ns))
+        out.events.extend(self.alarms.close_findings(ended, now_ns))
 
     # -- state --------------------------------------------------------------------------------
 

@@ -49,27 +49,22 @@ _decode_any = msgspec.json.Decoder().decode
 _KEYS = "ts, value (or v), unit (or u), q, seq, src, pid, x"
 
 
+Row = tuple[int, Any, float, int, int, int]
+"""Dense sensor index; event time as sent (number, ISO text or None); value in the declared unit;
+quality code; the device's own sequence number, -1 for none; position of the message."""
+
+
 @dataclass(slots=True)
 class Rows:
-    """Raw samples of many messages, in order; parallel lists.
+    """Raw samples of many messages, in order.
 
     Attributes:
-        sensor: Dense sensor index.
-        time: Event time as sent (number, ISO text or None) before its unit is known.
-        value: Value in the declared unit.
-        quality: Quality code.
-        source_seq: The device's own sequence number, -1 when it sends none.
-        entry: Position of the message among the entries being decoded.
-        time_unit: Unit of times per row where it is not found by size; sparse.
+        items: One tuple per sample.
+        time_unit: Unit of times per item where it is not found by size; sparse.
         columns: Messages that came in columns already: (position of the message, columns).
     """
 
-    sensor: list[int] = field(default_factory=list)
-    time: list[Any] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-    quality: list[int] = field(default_factory=list)
-    source_seq: list[int] = field(default_factory=list)
-    entry: list[int] = field(default_factory=list)
+    items: list[Row] = field(default_factory=list)
     time_unit: dict[int, str] = field(default_factory=dict)
     columns: list[tuple[int, Any]] = field(default_factory=list)
 
@@ -91,69 +86,38 @@ def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:
     except RecursionError as error:
         raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
     if type(said) is _Sample:
-        _append(said, target, rows, entry)
+        rows.items.append(_row(said, target, entry))
     elif type(said) is float:
-        _push(rows, target.index, None, said, GOOD, -1, entry)
+        rows.items.append((target.index, None, said, GOOD, -1, entry))
     elif type(said) is list:
         if len(said) > _MAX_SAMPLES:
             raise DecodeError(
                 Reason.OVERSIZE, f"{len(said)} samples in one message; at most {_MAX_SAMPLES}"
             )
-        before = len(rows.sensor)
-        try:
-            for sample in said:
-                _append(sample, target, rows, entry)
-        except DecodeError:
-            _cut(rows, before)
-            raise
+        rows.items.extend([_row(sample, target, entry) for sample in said])
     elif type(said) is bool:
-        _push(rows, target.index, None, float(said), GOOD, -1, entry)
+        rows.items.append((target.index, None, float(said), GOOD, -1, entry))
     else:
         raise DecodeError(
             Reason.SCHEMA, f'a bare {said!r} is no value; send a number or {{"value": number}}'
         )
 
 
-def _append(sample: _Sample, target: Target, rows: Rows, entry: int) -> None:
+def _row(sample: _Sample, target: Target, entry: int) -> Row:
     value = sample.value
     if value is msgspec.UNSET:
         value = sample.v
         if value is msgspec.UNSET:
             raise DecodeError(Reason.SCHEMA, f'key "value" is missing; allowed keys: {_KEYS}')
-    quality = GOOD
-    if sample.q is not None:
-        quality = _quality(sample.q)
-    number = _number(value, quality)
+    quality = GOOD if sample.q is None or sample.q == GOOD else _quality(sample.q)
+    number = value if type(value) is float else _number(value, quality)
     unit = sample.unit or sample.u
     if unit is not None and unit != target.unit:
         number = _convert(number, unit, target)
     seq = -1 if sample.seq is None else sample.seq
     if seq < -1:
         raise DecodeError(Reason.SCHEMA, f"seq {seq} is negative")
-    _push(rows, target.index, sample.ts, number, quality, seq, entry)
-
-
-def _push(
-    rows: Rows, sensor: int, time: Any, value: float, quality: int, seq: int, entry: int
-) -> None:
-    rows.sensor.append(sensor)
-    rows.time.append(time)
-    rows.value.append(value)
-    rows.quality.append(quality)
-    rows.source_seq.append(seq)
-    rows.entry.append(entry)
-
-
-def _cut(rows: Rows, length: int) -> None:
-    for column in (
-        rows.sensor,
-        rows.time,
-        rows.value,
-        rows.quality,
-        rows.source_seq,
-        rows.entry,
-    ):
-        del column[length:]
+    return target.index, sample.ts, number, quality, seq, entry
 
 
 def _quality(code: int) -> int:
@@ -244,21 +208,21 @@ def read_nested(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
             quality = _quality(code)
         elif type(code) is bool:
             quality = GOOD if code else BAD
-    before = len(rows.sensor)
-    try:
-        for target in route.targets:
-            _append_nested(document, target, rows, (time, quality, seq, entry))
-    except DecodeError:
-        _cut(rows, before)
-        raise
-    if len(rows.sensor) == before:
+    found = [
+        row
+        for target in route.targets
+        if (row := _nested(document, target, time, quality, seq, entry)) is not None
+    ]
+    if not found:
         wanted = ", ".join(".".join(map(str, t.path)) for t in route.targets[:5])
         raise DecodeError(
             Reason.SCHEMA, f"none of the mapped values is there ({wanted}): {_excerpt(payload)}"
         )
+    before = len(rows.items)
+    rows.items.extend(found)
     if route.time_unit != "auto":
-        for row in range(before, len(rows.sensor)):
-            rows.time_unit[row] = route.time_unit
+        for place in range(before, len(rows.items)):
+            rows.time_unit[place] = route.time_unit
 
 
 def _document(payload: bytes) -> Any:
@@ -281,34 +245,28 @@ def read_row(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
     document = _document(payload)
     if not isinstance(document, dict):
         raise DecodeError(Reason.SCHEMA, "a row is one JSON object of column names and values")
-    seq = _usual_seq(document)
-    before = len(rows.sensor)
-    for name, value in document.items():
-        target = route.columns.get(name)
-        if target is not None and type(value) in {float, int}:
-            _push(
-                rows,
-                target.index,
-                document.get("ts"),
-                float(value),
-                GOOD,
-                seq if type(seq) is int and seq >= 0 else -1,
-                entry,
-            )
-    if len(rows.sensor) == before:
+    said = _usual_seq(document)
+    seq = said if type(said) is int and said >= 0 else -1
+    time = document.get("ts")
+    found = [
+        (target.index, time, float(value), GOOD, seq, entry)
+        for name, value in document.items()
+        if (target := route.columns.get(name)) is not None and type(value) in {float, int}
+    ]
+    if not found:
         raise DecodeError(
             Reason.SCHEMA,
             f"none of the station's columns is there ({', '.join(list(route.columns)[:8])} …)",
         )
+    rows.items.extend(found)
 
 
-def _append_nested(
-    document: Any, target: Target, rows: Rows, common: tuple[Any, int, int, int]
-) -> None:
-    time, quality, seq, entry = common
+def _nested(
+    document: Any, target: Target, time: Any, quality: int, seq: int, entry: int
+) -> Row | None:
     value = _look(document, target.path)
     if value is None:
-        return
+        return None
     if isinstance(value, dict):
         unit = value.get("unit", value.get("u"))
         value = value.get("value", value.get("v"))
@@ -317,7 +275,7 @@ def _append_nested(
     number = _number(value, quality)
     if isinstance(unit, str) and unit and unit != target.unit:
         number = _convert(number, unit, target)
-    _push(rows, target.index, time, number, quality, seq, entry)
+    return target.index, time, number, quality, seq, entry
 
 
 def _look(document: Any, path: list[PathStep]) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twin.ingest.sparkplug import SparkplugHost
+from twin.ingest.sparkplug import SparkplugHost, SparkplugSettings
+from twin.ingest.sparkplug_wire import Limits
 from twin.model.batch import Mark
 from twin.model.event import Event, event_id
 from twin.model.message import Reason
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from twin.ingest.route import Router
     from twin.ingest.sparkplug_outcome import Outcome
     from twin.model.index import LineIndex
+    from twin.model.line import Sparkplug
 
 __all__ = ["SparkplugFeed", "Told"]
 
@@ -59,7 +61,7 @@ class SparkplugFeed:
         self._index = index
         self._router = router
         self.discovery = discovery
-        self.host = SparkplugHost()
+        self.host = SparkplugHost(_settings(index.line.sparkplug))
         self._sensor = np.empty(0, np.int32)
         self._scale = np.empty(0)
         self._offset = np.empty(0)
@@ -196,10 +198,21 @@ class SparkplugFeed:
 
     def follow(self, old: SparkplugFeed) -> None:
         """Take over the nodes; metrics are looked up again in the new line."""
-        self.host = old.host
+        if self._index.line.sparkplug == old._index.line.sparkplug:
+            self.host = old.host
         self._numbers, self._newest_ns = old._numbers, old._newest_ns
         for row in old._index.sensors:
             after = self._index.by_id.get(row.id)
             if after is not None:
                 self._gap[after.index] = old._gap[row.index]
         self._resolve()
+
+
+def _settings(table: Sparkplug) -> SparkplugSettings:
+    return SparkplugSettings(
+        reorder_ns=round(table.reorder_timeout_s * 1e9),
+        rebirth_ns=round(table.rebirth_interval_s * 1e9),
+        limits=Limits(metrics=table.max_metrics),
+        birth_metrics=table.max_birth_metrics,
+        max_nodes=table.max_nodes,
+    )

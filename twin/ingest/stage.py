@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "Ingest", "ProductMessage"]
 
 _RETAIN = int(Flag.RETAIN)
+_NONE: tuple[tuple[Any, ...], ...] = ((), (), (), (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,19 +206,22 @@ class Ingest:
             out.letters.append(letter)
 
     def _flush(self, entries: Entries, rows: Rows, out: Decoded) -> None:
-        if not rows.sensor and not rows.columns:
+        if not rows.items and not rows.columns:
             return
         recv = np.array(entries.recv_ns, np.int64)
-        entry = np.array(rows.entry, np.int64)
+        sensor, time, value, quality, source_seq, entry = (
+            zip(*rows.items, strict=False) if rows.items else _NONE
+        )
+        place = np.array(entry, np.int64)
         raw = RawColumns(
-            np.array(rows.sensor, np.int32),
-            to_ns(rows.time, rows.time_unit),
-            np.array(rows.value, np.float64),
-            np.array(rows.quality, np.uint8),
-            np.zeros(len(entry), np.uint8),
-            np.array(rows.source_seq, np.int64),
-            entry + entries.first_seq,
-            recv[entry],
+            np.array(sensor, np.int32),
+            to_ns(time, rows.time_unit),
+            np.array(value, np.float64),
+            np.array(quality, np.uint8),
+            np.zeros(len(place), np.uint8),
+            np.array(source_seq, np.int64),
+            place + entries.first_seq,
+            recv[place],
         )
         if rows.columns:
             raw = _merge(raw, rows.columns, entries.first_seq, recv)

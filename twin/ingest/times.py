@@ -9,6 +9,8 @@ import numpy as np
 from twin.ingest.payload import iso_to_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["MISSING", "UNREADABLE", "to_ns"]
@@ -23,7 +25,7 @@ _EXACT = 9e15
 """Below, a float64 holds every integer."""
 
 
-def to_ns(times: list[Any], units: dict[int, str]) -> NDArray[np.int64]:
+def to_ns(times: Sequence[Any], units: dict[int, str]) -> NDArray[np.int64]:
     """Convert times row by row; numbers tell their unit by size unless ``units`` says it.
 
     Seconds lie below 1e11, milliseconds below 1e14, microseconds below 1e17 (each good for the

@@ -31,6 +31,7 @@ __all__ = [
     "Role",
     "Sampling",
     "Sensor",
+    "Sparkplug",
     "Station",
     "Zone",
 ]
@@ -426,6 +427,30 @@ class Broker(Model):
     max_packet_bytes: Annotated[int, Field(ge=1024)] = 262_144
 
 
+class Sparkplug(Model):
+    """How Sparkplug B nodes are followed.
+
+    Attributes:
+        rebirth: Whether a node may be asked for its birth certificate; the only thing linetwin
+            ever sends towards machines.
+        reorder_timeout_s: How long a missing message may still arrive before a rebirth is asked
+            for; longer where several brokers or bridges stand in between.
+        rebirth_interval_s: Shortest time between two rebirth requests to one node.
+        rebirth_max_age_s: An older request is not sent: the past must not command devices.
+        max_metrics: Metrics accepted in one DATA message.
+        max_birth_metrics: Metrics accepted in one BIRTH message.
+        max_nodes: Edge nodes followed at the same time.
+    """
+
+    rebirth: bool = True
+    reorder_timeout_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    rebirth_interval_s: Annotated[float, Field(ge=1, le=86400)] = 30.0
+    rebirth_max_age_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    max_metrics: Annotated[int, Field(ge=1, le=100_000)] = 500
+    max_birth_metrics: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    max_nodes: Annotated[int, Field(ge=1, le=100_000)] = 1000
+
+
 class Chemistry(Model):
     """What the products are made of; used by models and shown on the board.
 
@@ -450,7 +475,6 @@ class LineHead(Model):
         topic: Topic pattern of sensors without a topic of their own; ``{site} {area} {line}
             {station} {key}`` are filled in.
         control_plan: CSV with control plan rows, relative to this file.
-        lateness_s: How long a sample may be late and still be charted in order.
         future_s: Event times further ahead of the receive time are replaced by it.
         too_old_s: Older event times are refused; None (in a file ``"none"``) accepts any age.
         journal_days: Age after which closed journal segments are deleted, never past a cursor.
@@ -464,7 +488,6 @@ class LineHead(Model):
     timezone: str = "UTC"
     topic: str = "twin/v1/{site}/{area}/{line}/{station}/{key}"
     control_plan: str = ""
-    lateness_s: Annotated[float, Field(ge=0)] = 5.0
     future_s: Annotated[float, Field(ge=0)] = 60.0
     too_old_s: Annotated[float, Field(gt=0)] | None = 604_800.0
     journal_days: Annotated[float, Field(gt=0)] = 7.0
@@ -480,6 +503,7 @@ class Line(Model):
     chemistry: Chemistry = Chemistry()
     listener: Listener = Listener()
     broker: list[Broker] = []
+    sparkplug: Sparkplug = Sparkplug()
     zone: list[Zone] = []
     station: list[Station] = []
     channel: list[Channel] = []
