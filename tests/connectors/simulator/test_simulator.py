@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,7 @@ from twin.model.line import Priority
 from twin.products import Products
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from twin.model.event import Event
@@ -30,30 +32,36 @@ S = 1_000_000_000
 Message = tuple[int, str, bytes]
 
 
-def play(index: LineIndex, seconds: float, *faults: Fault, seed: int = 1) -> list[Message]:
+class Played(list[Message]):
+    """Messages in order, which also know the payloads of each topic."""
+
+    @cached_property
+    def by_topic(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for _, topic, payload in self:
+            found[topic].append(msgspec.json.decode(payload))
+        return found
+
+
+def play(index: LineIndex, seconds: float, *faults: Fault, seed: int = 1) -> Played:
     """Everything the line sends from T0 on."""
     simulator = Simulator(index, seed, T0, Script(fault=list(faults)))
-    return list(simulator.step(T0 + round(seconds * S)))
+    return Played(simulator.step(T0 + round(seconds * S)))
 
 
-def series(index: LineIndex, sensor: str, messages: list[Message]) -> list[dict[str, Any]]:
-    """Payloads of a sensor."""
-    topic = index.by_id[sensor].spec.topic
-    return [msgspec.json.decode(payload) for _, name, payload in messages if name == topic]
-
-
-def values(index: LineIndex, sensor: str, messages: list[Message]) -> np.ndarray:
+def values(index: LineIndex, sensor: str, messages: Played) -> np.ndarray:
     """Values of a sensor."""
-    return np.array([payload["v"] for payload in series(index, sensor, messages)])
+    found = messages.by_topic[index.by_id[sensor].spec.topic]
+    return np.array([payload["v"] for payload in found])
 
 
-def times(index: LineIndex, sensor: str, messages: list[Message]) -> np.ndarray:
+def times(index: LineIndex, sensor: str, messages: Played) -> np.ndarray:
     """Event times of a sensor in seconds after T0."""
-    sent = [payload["ts"] for payload in series(index, sensor, messages)]
-    return (np.array(sent) - T0 // 1_000_000) / 1000
+    found = messages.by_topic[index.by_id[sensor].spec.topic]
+    return (np.array([payload["ts"] for payload in found]) - T0 // 1_000_000) / 1000
 
 
-def batch(index: LineIndex, messages: list[Message]) -> Batch:
+def batch(index: LineIndex, messages: Sequence[Message]) -> Batch:
     """All readings as one batch."""
     sensor = {row.spec.topic: row.index for row in index.sensors}
     known = [(sensor[name], t, payload) for t, name, payload in messages if name in sensor]
@@ -154,23 +162,21 @@ def test_messages_come_in_order_of_event_time_and_count_on(pilot: LineIndex) -> 
 
 
 @pytest.fixture(scope="module")
-def hour(pilot: LineIndex) -> list[Message]:
+def hour(pilot: LineIndex) -> Played:
     """A bit more than an hour in control."""
     return play(pilot, 4000, seed=11)
 
 
-def test_every_sensor_of_the_pilot_line_speaks(pilot: LineIndex, hour: list[Message]) -> None:
+def test_every_sensor_of_the_pilot_line_speaks(pilot: LineIndex, hour: Played) -> None:
     """Within an hour no sensor is silent, and every value is inside its physical range."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for _, topic, payload in hour:
-        found[topic].append(msgspec.json.decode(payload).get("v", 0.0))
     for row in pilot.sensors:
-        assert found[row.spec.topic], row.id
+        found = values(pilot, row.id, hour)
+        assert len(found), row.id
         low, high = row.spec.range or (-np.inf, np.inf)
-        assert low <= min(found[row.spec.topic]) <= max(found[row.spec.topic]) <= high, row.id
+        assert low <= found.min() <= found.max() <= high, row.id
 
 
-def test_values_have_the_frozen_centre_and_sigma(pilot: LineIndex, hour: list[Message]) -> None:
+def test_values_have_the_frozen_centre_and_sigma(pilot: LineIndex, hour: Played) -> None:
     """What the charts of the line take as in control is what the simulator does."""
     for row in pilot.sensors:
         chart = row.spec.chart
@@ -183,7 +189,7 @@ def test_values_have_the_frozen_centre_and_sigma(pilot: LineIndex, hour: list[Me
             assert found.std() > 0.8 * chart.sigma, row.id
 
 
-def test_a_line_in_control_cries_no_wolf(pilot: LineIndex, hour: list[Message]) -> None:
+def test_a_line_in_control_cries_no_wolf(pilot: LineIndex, hour: Played) -> None:
     """An hour without faults gives no validity event and next to no finding."""
     rows = batch(pilot, hour)
     assert [e for e in Validity(pilot).update(rows) if e.type == "validity"] == []
@@ -212,7 +218,7 @@ def test_the_counter_agrees_with_the_speed(pilot: LineIndex) -> None:
     assert metres[-1] - metres[0] == pytest.approx(50.0, abs=0.2)
 
 
-def test_formation_charges_and_discharges(pilot: LineIndex, hour: list[Message]) -> None:
+def test_formation_charges_and_discharges(pilot: LineIndex, hour: Played) -> None:
     """Channels are at different steps; charging raises the voltage, discharging lowers it."""
     slopes: dict[int, list[float]] = defaultdict(list)
     for channel in pilot.channels:
@@ -226,9 +232,7 @@ def test_formation_charges_and_discharges(pilot: LineIndex, hour: list[Message])
     assert np.mean(slopes[2]) > 0 > np.mean(slopes[5])
 
 
-def test_products_are_announced_and_found_at_their_place(
-    pilot: LineIndex, hour: list[Message]
-) -> None:
+def test_products_are_announced_and_found_at_their_place(pilot: LineIndex, hour: Played) -> None:
     """All product messages are accepted, and thickness rows belong to a coil at a metre."""
     products = Products(pilot)
     waiting: list[Message] = []
@@ -263,7 +267,7 @@ def test_products_are_announced_and_found_at_their_place(
 # -- faults -----------------------------------------------------------------------------------
 
 
-def judged(index: LineIndex, messages: list[Message]) -> list[Event]:
+def judged(index: LineIndex, messages: Sequence[Message]) -> list[Event]:
     """What validity and charts say."""
     rows = batch(index, messages)
     return Validity(index).update(rows) + Charts(index).update(rows)
