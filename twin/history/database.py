@@ -65,6 +65,9 @@ def _prepared(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         _refuse_later(connection, path)
         connection.executescript(_SCHEMA)
+        for table in ("meta", "sensor"):  # small, and nothing works without them
+            connection.execute(f"SELECT * FROM {table}").fetchall()
+        connection.execute("SELECT max(id) FROM body").fetchone()
     except BaseException:
         connection.close()
         raise

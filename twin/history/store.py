@@ -293,7 +293,7 @@ class History:
                 yield _Moment(self._reader, tail)
             finally:
                 if self._reader.in_transaction:
-                    self._reader.execute("COMMIT")
+                    self._reader.execute("ROLLBACK")  # nothing was changed
 
     def _heads(
         self, disk: sqlite3.Connection, sensor: int, start: int | None, end: int | None

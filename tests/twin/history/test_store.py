@@ -318,6 +318,36 @@ def test_a_file_that_is_no_database_is_moved_aside(tmp_path):
     assert (tmp_path / "history.db.damaged-1").stat().st_size == 2800
 
 
+@pytest.mark.parametrize("fill", [b"\x00", b"\xff", b"\x0d"])
+def test_a_destroyed_page_anywhere_never_becomes_data(tmp_path, fill):
+    """Whatever page of the file is overwritten, what can still be read is what was written."""
+    whole = tmp_path / "whole.db"
+    rng = np.random.default_rng(3)
+    with History(whole) as history:
+        history.bind(IDS)
+        for seq in range(1, 13):
+            history.append(
+                batch(np.zeros(300), seq * 1000 + np.arange(300), rng.normal(size=300), [seq] * 300)
+            )
+            history.flush(seq)
+        written = set(samples(history))
+    image = whole.read_bytes()
+    reported = 0
+    for page in range(len(image) // 4096):
+        path = tmp_path / f"{page}.db"
+        path.write_bytes(image[: page * 4096] + fill * 4096 + image[(page + 1) * 4096 :])
+        with History(path) as history:
+            history.bind(IDS)
+            found = samples(history)
+            total = history.series("calender/gap", 0, 20_000, 5)["n"].sum()
+            assert set(found) <= written
+            assert total <= len(written)
+            if len(found) < len(written):
+                assert history.damage
+                reported += 1
+    assert reported > 5
+
+
 def test_a_later_version_is_refused(tmp_path):
     """A file of a later program is left alone."""
     path = tmp_path / "history.db"
