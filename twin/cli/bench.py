@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from twin.cli.benches import BENCHES, measure
-from twin.cli.out import console, error_console, print_json
-from twin.errors import ConfigError, Problem
+from twin.cli.out import Exit, console, error_console, print_json
+from twin.errors import ConfigError, Problem, TwinError
 
 if TYPE_CHECKING:
     from twin.cli.benches.figure import Figure
@@ -55,18 +56,23 @@ def bench(
         _print_list(json=json)
         return
     names = _chosen(only)
-    from twin.cli.benches.figure import Work  # noqa: PLC0415 - the command line starts without
+    from twin.cli.benches.figure import Work, skipped  # noqa: PLC0415 - the command line starts without
     from twin.cli.benches.machine import machine  # noqa: PLC0415
 
     about = machine()
     figures: list[Figure] = []
+    failed = False
     for name in names:
         error_console.print(f"[bold]{name}[/]: {BENCHES[name]}")
         with tempfile.TemporaryDirectory(prefix="linetwin-bench-") as folder:
             work = Work(
                 folder=Path(folder), runs=runs, scale=QUICK if quick else 1.0, say=_progress
             )
-            found = measure(name, work)
+            try:
+                found = measure(name, work)
+            except (RuntimeError, OSError, TwinError) as error:
+                failed = True
+                found = [skipped(name, "", f"failed: {error}")]
         for figure in found:
             error_console.print(f"  {_line_of(figure)}", markup=False)
         figures += found
@@ -81,6 +87,8 @@ def bench(
         )
     else:
         _print_table(about, figures)
+    if failed:
+        raise typer.Exit(Exit.FAILED)
 
 
 def _chosen(only: list[str] | None) -> list[str]:
@@ -118,20 +126,16 @@ def _line_of(figure: Figure) -> str:
 
 def _print_table(about: dict[str, Any], figures: list[Figure]) -> None:
     console.print(", ".join(f"{key} {value}" for key, value in about.items()), markup=False)
-    table = Table("figure", "median", "min - max", "unit", "aim", "beside it")
+    table = Table("figure", "median", "min - max", "aim", box=None, pad_edge=False)
     for figure in figures:
-        beside = "\n".join(
-            f"{other['name']} {other.get('skipped') or _number(other['value'])}"
-            for other in figure.comparison
-        )
-        table.add_row(
-            figure.name,
-            _number(figure.value) or f"not measured: {figure.skipped}",
-            f"{_number(min(figure.runs))} - {_number(max(figure.runs))}" if figure.runs else "",
-            figure.unit,
-            _aim(figure),
-            beside,
-        )
+        span = f"{_number(min(figure.runs))} - {_number(max(figure.runs))}" if figure.runs else ""
+        value = f"{_number(figure.value)} {figure.unit}" if figure.runs else "not measured"
+        table.add_row(figure.name, value, span, _aim(figure))
+        if figure.skipped:
+            table.add_row("", f"[dim]{escape(figure.skipped)}[/]")
+        for other in figure.comparison:
+            told = other.get("skipped") or f"{_number(other['value'])} {other['unit']}"
+            table.add_row(f"[dim]  {escape(other['name'])}[/]", f"[dim]{escape(told)}[/]")
     console.print(table)
 
 

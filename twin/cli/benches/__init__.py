@@ -19,6 +19,11 @@ __all__ = ["BENCHES", "measure"]
 
 BENCHES = {
     "pipeline": "journal entries to alarm decision, in one process",
+    "detectors": "charts, run rules and outlier test alone",
+    "sparkplug": "samples that arrive fifty in a payload",
+    "journal": "messages to disk, nothing else",
+    "replay": "a Parquet recording through all stages",
+    "history": "samples into the embedded time-series store",
 }
 """Name and what is measured, in the order they are run."""
 

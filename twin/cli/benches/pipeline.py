@@ -9,49 +9,53 @@ from twin.cli.benches.figure import Figure, Work, cost_of
 from twin.engine.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from twin.model.index import LineIndex
     from twin.model.message import Entries
 
-__all__ = ["measure"]
+__all__ = ["cost_per_message", "measure"]
 
 _MESSAGES = 200_000
-_RUN = 1000
+_FRAME = 1000
 """Entries of one journal frame under load."""
 
 
 def measure(work: Work) -> list[Figure]:
     """Processor time per JSON message, without sockets and journal."""
     sent = lines.messages(work.count(_MESSAGES, 2000))
-    feed = lines.entries(sent, _RUN)
+    feed = lines.entries(sent, _FRAME)
     index = lines.bench_index()
-    _through(Pipeline(index), feed[:2])  # compiled kernels are loaded
-    runs = []
-    for _ in range(work.runs):
-        pipeline = Pipeline(index)
-        took = cost_of(lambda pipeline=pipeline: _through(pipeline, feed))  # type: ignore[misc]  # bound now
-        _check(pipeline, len(sent))
-        runs.append(took.cpu_s / len(sent) * 1e6)
+    cost_per_message(index, feed[:2])  # compiled kernels are loaded
     return [
         Figure(
             name="pipeline.message",
             unit="µs CPU/message",
-            runs=runs,
+            runs=[cost_per_message(index, feed) for _ in range(work.runs)],
             conditions={
                 "messages": len(sent),
                 "sensors": len(index),
-                "messages_per_frame": _RUN,
+                "messages_per_frame": _FRAME,
                 "payload": sent[0].payload.decode(),
             },
         )
     ]
 
 
-def _through(pipeline: Pipeline, feed: list[Entries]) -> None:
-    for run in feed:
-        pipeline.feed(run)
+def cost_per_message(index: LineIndex, feed: list[Entries]) -> float:
+    """Processor time of a new pipeline per entry, µs.
 
+    Raises:
+        RuntimeError: An entry was not stored, so the figure would be of something else.
+    """
+    pipeline = Pipeline(index)
 
-def _check(pipeline: Pipeline, sent: int) -> None:
+    def through() -> None:
+        for run in feed:
+            pipeline.feed(run)
+
+    took = cost_of(through)
+    count = sum(map(len, feed))
     ingest = pipeline.ingest
-    if not ingest.received == ingest.stored == sent:
-        counts = dict(ingest.dead.counts)
-        raise RuntimeError(f"sent {sent}, stored {ingest.stored}, refused {counts}")
+    if not ingest.received == ingest.stored == count:
+        refused = dict(ingest.dead.counts)
+        raise RuntimeError(f"{count} entries, {ingest.stored} samples stored, refused: {refused}")
+    return took.cpu_s / count * 1e6
