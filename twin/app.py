@@ -121,7 +121,6 @@ class Application:
     async def running(self) -> AsyncIterator[Self]:
         """Start everything; stop everything in order at the end."""
         data = self.options.data
-        data.mkdir(parents=True, exist_ok=True)
         with lock_folder(data):
             loop = asyncio.get_running_loop()
             self.store = StateStore(data / "state.db", __version__)
@@ -398,7 +397,8 @@ class Application:
 
 @contextlib.contextmanager
 def lock_folder(data: Path) -> Iterator[None]:
-    """One linetwin per data folder; the lock goes with the process, however it ends."""
+    """Make the data folder; one linetwin works in it, the lock goes with the process."""
+    data.mkdir(parents=True, exist_ok=True)
     handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -150,8 +150,10 @@ def _data(data: Path) -> list[tuple[str, str, str]]:
         (
             "ledger",
             state,
-            f"received {facts['received']} = stored {facts['stored']}"
-            f" + rejected {sum(facts['rejected'].values())} + pending {facts['pending']}",
+            (
+                f"received {facts['received']} = stored {facts['stored']}"
+                f" + rejected {sum(facts['rejected'].values())} + pending {facts['pending']}"
+            ),
         )
     )
     segments = list_segments(data / "journal")

@@ -171,7 +171,7 @@ def _messages(piece: Piece, index: LineIndex | None) -> Iterator[tuple[int, str,
 
 
 def _rows(table: Table, index: LineIndex | None) -> Iterator[tuple[int, str, bytes]]:
-    columns = {name: values for name, values in table.columns.items()}
+    columns = dict(table.columns)
     topic = table.topic
     if index is not None:
         router = Router(index)

@@ -180,7 +180,6 @@ async def _stored(journal: Journal, block: Block) -> None:
 async def _journal(data: Path, clock: SystemClock) -> Any:
     from twin.app import lock_folder  # noqa: PLC0415 - pulls in the whole application
 
-    data.mkdir(parents=True, exist_ok=True)
     with lock_folder(data):
         journal = Journal(data / "journal", clock, code_version=__version__)
         journal.open()

@@ -11,7 +11,6 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,8 @@ from twin.model.message import Block, Entries, Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 SETTINGS = JournalSettings(ballast_bytes=0, min_interval_s=0.0)
 
