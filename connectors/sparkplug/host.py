@@ -54,25 +54,22 @@ def state_message(host_id: str, *, online: bool, timestamp_ms: int) -> Message:
     return Message(f"{NAMESPACE}/STATE/{host_id}", payload, qos=1, retain=True)
 
 
-def rebirth_command(group: str, node: str, now_ns: int) -> tuple[str, bytes]:
-    """NCMD that asks a node to send its births again.
+def rebirth_command(group: str, node: str, timestamp_ms: int) -> Message:
+    """NCMD that asks a node to send its births again: QoS 0, not retained, without ``seq``.
 
     Args:
         group: Group of the node.
         node: Its id.
-        now_ns: Time now, ns since 1970 UTC.
-
-    Returns:
-        Topic and payload, to be published with QoS 0 and not retained. A command has no ``seq``.
+        timestamp_ms: Time now, ms since 1970 UTC.
     """
     metric = Metric(
         name="Node Control/Rebirth",
-        timestamp=now_ns // _MS,
+        timestamp=timestamp_ms,
         datatype=int(DataType.BOOLEAN),
         value=True,
     )
-    payload = encode(Payload(timestamp=now_ns // _MS, metrics=[metric]))
-    return f"{NAMESPACE}/{group}/NCMD/{node}", payload
+    payload = encode(Payload(timestamp=timestamp_ms, metrics=[metric]))
+    return Message(f"{NAMESPACE}/{group}/NCMD/{node}", payload, qos=0, retain=False)
 
 
 class HostPublisher:
@@ -144,8 +141,7 @@ class HostPublisher:
         asked = []
         for node in nodes:
             if self._online:
-                topic, payload = rebirth_command(*node, now_ns)
-                await self._publish(topic, payload, qos=0, retain=False)
+                await self._publish(*rebirth_command(*node, now_ns // _MS))
                 asked.append(node)
             else:
                 self._waiting[node] = asked_ns

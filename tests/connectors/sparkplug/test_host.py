@@ -99,14 +99,14 @@ async def test_a_rebirth_command_is_what_nodes_expect(host, wire):
         kind=14,
         value=True,
     )
-    topic, payload = rebirth_command(*NODE, 1234 * MS)
-    assert topic == "spBv1.0/plant/NCMD/gw1"
-    assert decode(payload) == Payload(timestamp=1234, seq=None, metrics=[metric])
+    message = rebirth_command(*NODE, 1234)
+    assert message.topic == "spBv1.0/plant/NCMD/gw1"
+    assert decode(message.payload) == Payload(timestamp=1234, seq=None, metrics=[metric])
 
     host.will(0)
     await host.online(0)
     await host.rebirth([NODE], 1234 * MS, 1234 * MS)
-    assert wire.sent[1] == (topic, payload, 0, False)
+    assert wire.sent[1] == (message.topic, message.payload, 0, False)
 
 
 async def test_requests_of_the_past_are_not_sent(host, wire):
