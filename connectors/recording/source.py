@@ -315,10 +315,18 @@ def _run_time(recording: Recording, frame: Frame) -> NDArray[np.int64]:
     """Run times in ns; the row number in seconds where the file has no time."""
     if frame.time_s is None:
         recording.has_time, recording.relative_time = False, True
+        # Over an order a current would integrate to nonsense: it is not handed out.
+        left = [
+            name
+            for name in ("current_ampere", "power_watt")
+            if frame.values.pop(name, None) is not None
+        ]
         frame.notes.add(
             "NO_TIME",
             "The file has no time column: times are the row number in seconds, an order and "
-            "nothing else. Durations, charges from current, energies and rates are refused.",
+            "nothing else. Durations, charges from current, energies and rates are refused"
+            + (f", so {' and '.join(left)} were left out." if left else "."),
+            columns=left,
         )
         return np.arange(frame.rows, dtype=np.int64) * 1_000_000_000
     missing = np.flatnonzero(~np.isfinite(frame.time_s))

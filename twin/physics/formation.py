@@ -45,8 +45,8 @@ class FormationTracker:
     """Follows every formation channel of a line and says what each step and cycle did.
 
     An event ``formation_step`` has the kind of the step as its rule: ``rest``, ``charge``,
-    ``discharge``, ``cv_charge``, ``cv_discharge``, ``cccv_charge``, ``cccv_discharge`` or
-    ``mixed``. An event ``formation_cycle`` pairs a charge with the discharge after it (with only a
+    ``discharge``, ``cv_charge``, ``cv_discharge``, ``cccv_charge``, ``cccv_discharge``, ``mixed``,
+    or ``unknown`` where neither current nor capacity is sent. An event ``formation_cycle`` pairs a charge with the discharge after it (with only a
     capacity counter: the first half cycle with the second); it is never paired by the cycle number
     of the recording. A ``data_quality`` event tells when thermocouples of a cell disagree.
 

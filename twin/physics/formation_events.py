@@ -56,8 +56,13 @@ def name_of(channel: Channel) -> str:
     return f"{channel.station}/{channel.id}"
 
 
+def _ordered(record: np.void) -> bool:
+    """Whether there is a capacity counter and nothing else to tell time by."""
+    return not _timed(record) and math.isfinite(record["capacity_last"])
+
+
 def _timed(record: np.void) -> bool:
-    """Whether a current was ever seen; without one there is a capacity counter and an order."""
+    """Whether a current was ever seen, so that charge can be integrated."""
     return math.isfinite(record["last_i"])
 
 
@@ -74,6 +79,8 @@ def _number(value: float) -> float | None:
 def _kind(record: np.void, channel: Channel) -> str:
     """What a step was, from its own numbers."""
     if not _timed(record):
+        if not math.isfinite(record["capacity_last"]):
+            return "unknown"  # neither current nor capacity: the voltage alone is no proof
         return "charge" if record["v_last"] >= record["v_first"] else "discharge"
     if record["i_peak"] <= channel.rest_current_a:
         return "rest"
@@ -108,10 +115,11 @@ def _step(channel: Channel, record: np.void) -> Event:
         "voltage_max_v": _number(record["v_max"]),
     }
     detail |= _counters(record, charge, timed=timed)
+    if not _ordered(record):
+        detail["duration_s"] = (int(record["t_last"]) - first) / 1e9
     if timed:
         energy = float(record["up_ws"]) + float(record["down_ws"])
         detail |= {
-            "duration_s": (int(record["t_last"]) - first) / 1e9,
             "charge_ah": charge,
             "energy_wh": energy / 3600 if math.isfinite(record["v_last"]) else None,
             "current_mean_a": record["i_sum"] / record["i_rows"] if record["i_rows"] else None,

@@ -588,7 +588,7 @@ def finish(
         n = _in_order(s, s["amp_t"], held.copy(), held, mode, rest, out, temps, n)
     if s["started"] == 0 or s["rows"] == 0:
         return n
-    if np.isnan(s["last_i"]):
+    if np.isnan(s["last_i"]) and np.isfinite(s["capacity_last"]):
         mode = BY_CAPACITY
     resting = mode != BY_CAPACITY and s["i_peak"] <= rest
     both = s["charged"] == 1 and s["discharged"] == 1

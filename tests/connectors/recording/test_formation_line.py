@@ -184,6 +184,16 @@ def test_resistance_of_the_charge_edge(play):
     assert not ohm["complete"]
 
 
+def test_nothing_is_guessed_without_a_sign(play):
+    """A current without sign gives steps with times and voltages, no charges and no cycle."""
+    events = play("pyprobe/sample_data_maccor.csv")
+    assert [event.rule for event in events] == ["unknown", "unknown"]
+    assert [event.value for event in events] == [None, None]
+    assert [event.detail["rows"] for event in events] == [11, 4]
+    assert "charge_ah" not in events[1].detail
+    assert events[1].detail["duration_s"] == pytest.approx(3.0)
+
+
 def test_start_of_a_formation(play):
     """Novonix: rest, CC-CV in one step, a charge that the file ends in."""
     found = steps(play(NOVONIX))

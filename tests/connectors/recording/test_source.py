@@ -118,6 +118,17 @@ def test_going_on_from_a_row(tmp_path, first):
     assert notes == [note for note in recording.notes if note.row >= first]
 
 
+def test_a_current_without_time_is_not_handed_out(tmp_path):
+    """Without a time column a current would be integrated over row numbers: it is left out."""
+    file = tmp_path / "x.csv"
+    file.write_text("U,I\n3.1,1\n3.2,1\n")
+    columns = {"U": {"name": "voltage_volt"}, "I": {"name": "current_ampere"}}
+    recording = open_recording(file, timezone="UTC", mapping={"columns": columns})
+    assert recording.columns == ["voltage_volt"]
+    (note,) = [note for note in recording.notes if note.code == "NO_TIME"]
+    assert note.detail["columns"] == ["current_ampere"]
+
+
 def test_wide_csv_by_mapping(tmp_path):
     """Decimal comma, German dates in a zone, empty cells: rows with sensor ids as columns."""
     file = tmp_path / "plant.csv"
