@@ -405,3 +405,15 @@ def _bare(name: str, method: Any) -> Any:
         return adapter.dump_python(adapter.validate_python(data), exclude_defaults=True)
 
     return bare
+
+
+async def test_nothing_is_claimed_without_limits(board: "Board", view: "FakeView") -> None:
+    """A sensor without control limits is measured; nobody says that it is in control."""
+    whole = view._limits
+    view._limits = lambda sensor: {} if sensor == "dryroom/h2s" else whole(sensor)  # type: ignore[method-assign]  # a fake of a fake
+    async with window(board) as win:
+        await win.open()
+        await expect(win.page.locator('[data-sensor="dryroom/h2s"] .chip')).to_have_text("measured")
+        await expect(win.page.locator(".summary")).to_contain_text("1 measured")
+        await expect(win.page.locator(".summary")).to_contain_text("14 in control")
+        assert win.clean()

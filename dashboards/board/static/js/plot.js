@@ -110,11 +110,30 @@ function extent(chart, wish) {
   return [low - room, high + room];
 }
 
-const columns = (chart) => [chart.t, chart.v, ...(chart.ewma ? [chart.ewma.v, chart.ewma.lcl, chart.ewma.ucl] : [])];
+const HOLE = 5; // times the usual distance: what is wider is not joined by a line
+
+/** Columns for the plot with an empty row in every hole, and the point behind each row. */
+function columns(chart) {
+  const steps = chart.t.slice(1).map((time, i) => time - chart.t[i]).sort((a, b) => a - b);
+  const usual = steps[steps.length >> 1] ?? 0;
+  const from = [chart.t, chart.v, ...(chart.ewma ? [chart.ewma.v, chart.ewma.lcl, chart.ewma.ucl] : [])];
+  const data = from.map(() => []);
+  const point = [];
+  chart.t.forEach((time, i) => {
+    if (i && usual > 0 && time - chart.t[i - 1] > HOLE * usual) {
+      data.forEach((column, k) => column.push(k ? null : (time + chart.t[i - 1]) / 2));
+      point.push(null);
+    }
+    data.forEach((column, k) => column.push(from[k][i]));
+    point.push(i);
+  });
+  return { data, point };
+}
 
 /** The control chart. `read(index)` is told which point the pointer is at. */
 export function controlChart(host, first, wish, read) {
   let chart = first;
+  let { data, point } = columns(chart);
   const ewma = css("--ewma");
   const series = [{}, { stroke: css("--curve"), width: 1.25, points: { show: true, size: 5, fill: css("--curve"), width: 0 } }];
   if (chart.ewma) {
@@ -138,9 +157,9 @@ export function controlChart(host, first, wish, read) {
         }
         violations(u, chart);
       }],
-      setCursor: [(u) => read(u.cursor.idx)],
+      setCursor: [(u) => read(point[u.cursor.idx])],
     },
-  }, columns(chart), host);
+  }, data, host);
   return {
     kind: "control",
     destroy: () => plot.destroy(),
@@ -148,7 +167,8 @@ export function controlChart(host, first, wish, read) {
     update(next) {
       if (Boolean(next.ewma) !== Boolean(chart.ewma)) return false;
       chart = next;
-      plot.setData(columns(chart));
+      ({ data, point } = columns(chart));
+      plot.setData(data);
       return true;
     },
   };

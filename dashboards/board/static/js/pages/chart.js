@@ -58,7 +58,7 @@ export function chartPage(root, argument) {
     if (!tile) return;
     const shown = state.blind ? "blind" : tile.state;
     chip.dataset.state = shown;
-    show(chip, icon(shown), t(shown));
+    show(chip, icon(shown), t(shown === "ok" && tile.limits?.lcl == null && tile.limits?.ucl == null ? "measured" : shown));
     value.textContent = withUnit(tile.value, tile.unit, decimals(tile.limits, tile.value));
   }
 

@@ -10,6 +10,9 @@ import { alarmList } from "./alarms.js";
 const DENSE = 24; // a rack of channels is read as a field, not sensor by sensor
 const OLD_S = 10; // an age worth showing although the sensor is not stale yet
 
+/** Words for a state. Without control limits nobody has judged the value, so it is only "measured". */
+const said = (tile, shown) => (shown === "ok" && tile.limits?.lcl == null && tile.limits?.ucl == null ? "measured" : shown);
+
 class Tile {
   constructor(sensor) {
     this.sensor = sensor;
@@ -32,7 +35,7 @@ class Tile {
     text(this.value, number(tile.value, decimals(tile.limits, tile.value)));
     text(this.unit, unit(tile.unit));
     if (this.visible) this.spark.draw(tile.spark, tile.limits);
-    this.node.title = tile.finding ? ruleText(tile.finding.rule, tile.finding.text) : tile.sensor;
+    this.node.title = tile.finding ? ruleText(tile.finding.rule, tile.finding.text) : `${tile.title || ""} (${tile.sensor})`;
     this.frame();
   }
 
@@ -47,9 +50,10 @@ class Tile {
     const { tile } = this;
     if (!tile) return;
     const shown = state.blind ? "blind" : tile.state;
-    if (this.node.dataset.state !== shown || this.words !== t(shown)) {
+    const words = t(said(tile, shown));
+    if (this.node.dataset.state !== shown || this.words !== words) {
       this.node.dataset.state = shown;
-      this.words = t(shown);
+      this.words = words;
       show(this.chip, icon(shown), h("span", null, this.words));
     }
     text(this.note, this.remark(tile));
@@ -76,7 +80,7 @@ export function linePage(root, _argument, { wall }) {
   const sections = [];
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) tiles.get(target.dataset.sensor)?.seen(isIntersecting);
-  }, { rootMargin: "200px" });
+  }, { rootMargin: "800px" });
   const filter = h("input", {
     type: "search", data: { filter: "1" }, placeholder: `${t("filterHint")}  ( / )`, "aria-label": t("filter"),
     value: memory.get("filter") ?? "", on: { input: () => { memory.set("filter", filter.value || null); sift(); } },
@@ -119,15 +123,15 @@ export function linePage(root, _argument, { wall }) {
       text(node, productText(station.product));
       node.title = station.product?.kind ?? "";
     }
-    const count = { ok: 0, warn: 0, alarm: 0, stale: 0, nodata: 0 };
-    for (const tile of state.tiles.values()) count[tile.state] += 1;
-    const said = state.blind ? h("span", { class: "chip", data: { state: "blind" } }, icon("blind"), t("blind"))
+    const count = { ok: 0, measured: 0, warn: 0, alarm: 0, stale: 0, nodata: 0 };
+    for (const tile of state.tiles.values()) count[said(tile, tile.state)] += 1;
+    const chips = state.blind ? h("span", { class: "chip", data: { state: "blind" } }, icon("blind"), t("blind"))
       : Object.entries(count).filter(([, n]) => n).map(([name, n]) =>
-        h("span", { class: "chip", data: { state: name } }, icon(name), `${n} ${t(name)}`));
+        h("span", { class: "chip", data: { state: name } }, icon(name === "measured" ? "ok" : name), `${n} ${t(name)}`));
     const key = JSON.stringify([count, Boolean(state.blind)]);
     if (summary.dataset.key !== key) {
       summary.dataset.key = key;
-      show(summary, said);
+      show(summary, chips);
     }
   }
 
@@ -138,7 +142,7 @@ export function linePage(root, _argument, { wall }) {
       let some = false;
       for (const { sensor } of station.tiles) {
         const tile = state.tiles.get(sensor);
-        const hay = `${station.title} ${station.area} ${sensor} ${tile?.title} ${tile?.state} ${t(tile?.state ?? "")}`.toLowerCase();
+        const hay = `${station.title} ${station.area} ${sensor} ${tile?.title} ${tile?.state} ${tile ? t(said(tile, tile.state)) : ""}`.toLowerCase();
         const fits = words.every((word) => hay.includes(word));
         tiles.get(sensor).node.hidden = !fits;
         some ||= fits;

@@ -9,6 +9,8 @@ import { serverNow } from "../store.js";
 const LOOK = { OPEN: "nodata", OK: "ok", HOLD: "warn", REWORK: "warn", SCRAP: "alarm" };
 const GATE = { pass: "ok", hold: "warn", fail: "alarm", open: "nodata" };
 
+const SHOWN = 3; // parents named on a card
+
 const metre = (place) => (place === null || place === undefined ? "" : ` · ${number(place, 1)}\u202f${t("metre")}`);
 
 function card(product) {
@@ -17,12 +19,14 @@ function card(product) {
   const pair = (name, value) => (value ? [h("dt", null, name), h("dd", null, value)] : null);
   return h("article", { class: "product-card" },
     h("header", null, h("h2", null, product.id), h("span", { class: "chip", data: { state: LOOK[disposition] } },
-      icon(LOOK[disposition]), t(disposition))),
+      icon(LOOK[disposition]), t(disposition === "OPEN" && product.ended ? "undecided" : disposition))),
     h("p", { class: "muted" }, `${product.kind} · ${product.station}${product.ended ? "" : ` · ${t("here")}`}`),
     h("dl", null,
       pair(t("started"), product.started && clock(product.started, now)), pair(t("ended"), product.ended && clock(product.ended, now)),
       pair(t("length"), product.length_m && `${number(product.length_m, 1)}\u202f${t("metre")}`),
-      pair(t("from"), product.parents?.length && h("span", null, product.parents.map((p, i) => [i ? ", " : "", h("b", null, p.id), metre(p.place)]))),
+      pair(t("from"), product.parents?.length && h("span", null,
+        product.parents.slice(0, SHOWN).map((p, i) => [i ? ", " : "", h("b", null, p.id), metre(p.place)]),
+        product.parents.length > SHOWN && ` ${t("more", { n: product.parents.length - SHOWN })}`)),
       product.children ? pair("", t("children", { n: product.children })) : null,
       product.measures?.map((m) => pair(m.title || m.name, withUnit(m.value, m.unit))),
       pair(t("alarms"), product.alarms && String(product.alarms)), pair(t("findings"), product.findings && String(product.findings)),
