@@ -122,7 +122,9 @@ def _step(channel: Channel, record: np.void) -> Event:
         detail |= {
             "charge_ah": charge,
             "energy_wh": energy / 3600 if math.isfinite(record["v_last"]) else None,
-            "current_mean_a": record["i_sum"] / record["i_rows"] if record["i_rows"] else None,
+            "current_mean_a": float(record["i_sum"] / record["i_rows"])
+            if record["i_rows"]
+            else None,
             "current_peak_a": float(record["i_peak"]),
             "zero_steps": int(record["zero_steps"]),
             "regressions": int(record["regressions"]),
