@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
-from typing import Any
+
+import msgspec
 
 from twin.products.kernel import OPEN
 from twin.products.message import ENTERS
 from twin.products.stays import Stay
 
-__all__ = ["Entry", "Product"]
+__all__ = ["Entry", "Product", "Summary"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,6 +40,27 @@ class Entry:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the history of a product comes to.
+
+    Attributes:
+        spot: Where it is, or was last.
+        parents: Every parent ever named.
+        t_start: First arrival anywhere, ns; None when it was nowhere.
+        t_end: Last leaving, ns; None while it is somewhere or when it was nowhere.
+        state: ``created``, ``working`` (at a station), ``waiting``, ``consumed`` or ``scrapped``.
+        disposition: ``OK``, ``HOLD`` or ``SCRAP``.
+    """
+
+    spot: int
+    parents: list[str]
+    t_start: int | None
+    t_end: int | None
+    state: str
+    disposition: str
+
+
 @dataclass(slots=True)
 class Product:
     """A product and its history.
@@ -58,6 +80,8 @@ class Product:
     history: list[Entry] = field(default_factory=list)
     fallen_length: float = 0.0
     fallen_rows: int = 0
+    _packed: bytes | None = None
+    _summary: Summary | None = None
 
     def add(self, entry: Entry) -> bool:
         """Append an entry; False when it was known."""
@@ -68,7 +92,14 @@ class Product:
             if known.same(entry):
                 return False
         bisect.insort(self.history, entry)
+        self._packed = self._summary = None
         return True
+
+    def fall(self, length: float, rows: int) -> None:
+        """A stay has left its ring; keep its longest metre and its number of rows."""
+        self.fallen_length = max(self.fallen_length, length)
+        self.fallen_rows += rows
+        self._packed = None
 
     @property
     def spots(self) -> set[int]:
@@ -99,35 +130,48 @@ class Product:
                 found.append(present[entry.spot])
         return found
 
-    @property
-    def state(self) -> str:
-        """``created``, ``working`` (at a station), ``waiting``, ``consumed`` or ``scrapped``."""
+    def summary(self) -> Summary:
+        """What follows from the history; kept until something is added."""
+        if self._summary is None:
+            stays = self.stays()
+            left = bool(stays) and all(stay.end != OPEN for stay in stays)
+            self._summary = Summary(
+                spot=stays[-1].spot if stays else self.history[-1].spot,
+                parents=self.parents,
+                t_start=stays[0].start if stays else None,
+                t_end=max(stay.end for stay in stays) if left else None,
+                state=self._state(stays),
+                disposition=self._disposition(),
+            )
+        return self._summary
+
+    def _state(self, stays: list[Stay]) -> str:
         ops = [entry.op for entry in self.history]
         if "scrap" in ops:
             return "scrapped"
-        stays = self.stays()
         if any(stay.end == OPEN for stay in stays):
             return "working"
         if ops[-1] == "consume":
             return "consumed"
         return "waiting" if stays else "created"
 
-    @property
-    def disposition(self) -> str:
-        """``OK``, ``HOLD`` or ``SCRAP``."""
+    def _disposition(self) -> str:
         said = [e.op for e in self.history if e.op in ("hold", "release", "scrap")]
         if "scrap" in said:
             return "SCRAP"
         return "HOLD" if said and said[-1] == "hold" else "OK"
 
-    def dump(self) -> list[Any]:
-        """As msgpack-able values."""
-        entries = [[e.time_ns, e.seq, e.op, e.spot, list(e.parents)] for e in self.history]
-        return [self.index, self.id, self.kind, entries, self.fallen_length, self.fallen_rows]
+    def dump(self) -> bytes:
+        """As bytes; kept until something changes, since most products never change again."""
+        if self._packed is None:
+            entries = [[e.time_ns, e.seq, e.op, e.spot, list(e.parents)] for e in self.history]
+            facts = (self.fallen_length, self.fallen_rows)
+            self._packed = msgspec.msgpack.encode([self.index, self.id, self.kind, entries, *facts])
+        return self._packed
 
     @classmethod
-    def load(cls, values: list[Any]) -> Product:
+    def load(cls, packed: bytes) -> Product:
         """From :meth:`dump`."""
-        index, name, kind, entries, length, rows = values
+        index, name, kind, entries, length, rows = msgspec.msgpack.decode(packed)
         history = [Entry(t, seq, op, spot, tuple(parents)) for t, seq, op, spot, parents in entries]
         return cls(index, name, kind, history, length, rows)

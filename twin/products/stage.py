@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -176,8 +177,7 @@ class Products:
         for index, length, rows in self._places.put(product.index, product.spots, stays):
             other = self._by_index.get(index)
             if other is not None:
-                other.fallen_length = max(other.fallen_length, length)
-                other.fallen_rows += rows
+                other.fall(length, rows)
         self._idle.pop(product.index, None)
         if all(stay.end != OPEN for stay in stays):
             self._idle[product.index] = None
@@ -231,7 +231,7 @@ class Products:
         """The product at a station now (for formation use the table), or None."""
         spot = self._places.spots.get((station, ""))
         product = None if spot is None else self._by_index.get(self._places.at(spot))
-        return None if product is None else self._row(product)
+        return None if product is None else self._row(product, self._places.facts())
 
     def table(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Products in the order in which they became known.
@@ -246,27 +246,25 @@ class Products:
             ``count`` (readings joined), ``state`` and ``disposition``.
         """
         newest = itertools.islice(reversed(self._by_index.values()), limit)
-        return [self._row(product) for product in newest][::-1]
+        facts = self._places.facts()
+        return [self._row(product, facts) for product in newest][::-1]
 
-    def _row(self, product: Product) -> dict[str, Any]:
-        stays = product.stays()
-        length, rows = self._places.facts(product.index, product.spots)
-        length = max(length, product.fallen_length)
-        last = stays[-1].spot if stays else product.history[-1].spot
-        station, slot = self._places.names[last]
-        ended = bool(stays) and all(stay.end != OPEN for stay in stays)
+    def _row(self, product: Product, facts: dict[int, tuple[float, int]]) -> dict[str, Any]:
+        known = product.summary()
+        length, rows = facts.get(product.index, (0.0, 0))
+        station, slot = self._places.names[known.spot]
         return {
             "id": product.id,
             "kind": product.kind,
             "station": station,
             "slot": slot,
-            "parents": product.parents,
-            "t_start": stays[0].start if stays else None,
-            "t_end": max(stay.end for stay in stays) if ended else None,
-            "length": length or None,
+            "parents": list(known.parents),
+            "t_start": known.t_start,
+            "t_end": known.t_end,
+            "length": max(length, product.fallen_length) or None,
             "count": rows + product.fallen_rows,
-            "state": product.state,
-            "disposition": product.disposition,
+            "state": known.state,
+            "disposition": known.disposition,
         }
 
     # -- state ----------------------------------------------------------------------------------
@@ -314,8 +312,8 @@ class Products:
                 if (now := spots[e.spot]) is not None
             ]
             if history:
-                product.history = history
-                self._by_index[product.index] = self._by_id[product.id] = product
+                kept = dataclasses.replace(product, history=history, _packed=None, _summary=None)
+                self._by_index[kept.index] = self._by_id[kept.id] = kept
         self._idle = {index: None for index in old._idle if index in self._by_index}
         for product in self._by_index.values():
             self._settle(product)

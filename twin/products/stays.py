@@ -116,16 +116,20 @@ class Places:
 
     # -- stays ----------------------------------------------------------------------------------
 
-    def facts(self, product: int, spots: set[int]) -> tuple[float, int]:
-        """Longest metre and number of rows of a product, over the rings of some spots."""
-        length, rows = 0.0, 0
-        for spot in spots:
-            n = self.stays[spot]
-            mine = self.who[spot, :n] == product
-            if mine.any():
-                length = max(length, float(self.length[spot, :n][mine].max()))
-                rows += int(self.rows[spot, :n][mine].sum())
-        return length, rows
+    def facts(self) -> dict[int, tuple[float, int]]:
+        """Longest metre and number of rows per product, over all rings."""
+        found: dict[int, tuple[float, int]] = {}
+        for spot, n in enumerate(self.stays.tolist()):
+            ring = zip(
+                self.who[spot, :n].tolist(),
+                self.length[spot, :n].tolist(),
+                self.rows[spot, :n].tolist(),
+                strict=True,
+            )
+            for product, length, rows in ring:
+                known = found.get(product, (0.0, 0))
+                found[product] = (max(known[0], length), known[1] + rows)
+        return found
 
     def at(self, spot: int) -> int:
         """Product that is at a spot now, or -1."""
