@@ -234,11 +234,12 @@ class Application:
         line, options = self.index.line, self.options
         base = options.line.parent
         sources: list[tuple[str, Source]] = []
-        if line.listener.enabled:
+        # Who names a port wants the listener, whatever the line description says.
+        if line.listener.enabled or options.mqtt_port is not None:
             port = options.mqtt_port
             if port is None:
                 port = _free_or(line.listener.host, line.listener.port, "MQTT listener")
-            settings = line.listener.model_copy(update={"port": port})
+            settings = line.listener.model_copy(update={"port": port, "enabled": True})
             self.listener = Listener(settings, self.clock, base)
             sources.append(("listener", self.listener))
         for broker in line.broker:
