@@ -90,14 +90,18 @@ class Decoder:
         pos, size = 0, len(data)
         while pos < size:
             kind = data[pos] >> 4
-            if kind == Type.PUBLISH and self.version:
-                start, found = pos, None
-                for found in self._publishes(data, view, pos):
-                    pos = found[1]
-                    yield found[0]
-                if pos > start:
+            if not self.version and kind != Type.CONNECT:
+                # Said at the first byte: noise may announce a length that never comes.
+                raise ProtocolError(Code.PROTOCOL_ERROR, f"packet type {kind} before CONNECT")
+            if kind == Type.PUBLISH:
+                run, pos, error = self._publishes(data, view, pos)
+                if run is not None:
+                    yield run
+                if error is not None:
+                    raise error
+                if run is not None:
                     continue
-            elif kind == Type.PUBACK and self.version:
+            elif kind == Type.PUBACK:
                 acks, pos = self._pubacks(view, pos)
                 if acks.ids:
                     yield acks
@@ -148,9 +152,8 @@ class Decoder:
             raise ProtocolError(Code.MALFORMED, f"packet type {kind} does not exist")
         if self._server == (kind in _FROM_SERVER) and kind in _FROM_SERVER | _FROM_CLIENT:
             raise ProtocolError(Code.PROTOCOL_ERROR, f"{Type(kind).name} from the wrong side")
-        if (kind == Type.CONNECT) == bool(self.version):
-            what = "second CONNECT" if self.version else f"{Type(kind).name} before CONNECT"
-            raise ProtocolError(Code.PROTOCOL_ERROR, what)
+        if kind == Type.CONNECT and self.version:
+            raise ProtocolError(Code.PROTOCOL_ERROR, "second CONNECT")
         if kind == Type.DISCONNECT and not self._server and self.version == V3:
             raise ProtocolError(Code.PROTOCOL_ERROR, "DISCONNECT from a 3.1.1 server")
         if kind == Type.PUBLISH:
@@ -169,35 +172,32 @@ class Decoder:
 
     def _publishes(
         self, data: bytes, view: NDArray[np.uint8], pos: int
-    ) -> Iterator[tuple[Publishes, int]]:
-        """One run of PUBLISH packets, cut in front of the first row that is wrong."""
+    ) -> tuple[Publishes | None, int, ProtocolError | None]:
+        """One run of PUBLISH packets, the position behind it, and what is wrong with the next."""
         out = np.empty((PUBLISH_ROWS, min(_MOST_ROWS, (view.size - pos) // 5 + 1)), np.int64)
         n, pos, special = scan_publishes(view, pos, self.version == V5, self._limit, out)
         if n == 0:
-            return
+            return None, pos, None
         flags, ids, begin, end, props, start, stop = out[:, :n].tolist()
         raw = [data[a:b] for a, b in zip(begin, end, strict=True)]
         payloads = [data[a:b] for a, b in zip(start, stop, strict=True)]
         topics = None if special else self._names.names(raw)
         if topics is not None:
-            yield Publishes(topics, payloads, flags, ids), pos
-            return
-        topics, properties, error = [], {}, None
+            return Publishes(topics, payloads, flags, ids), pos, None
+        topics, properties = [], {}
         try:
             for row, name in enumerate(raw):
                 if props[row]:
                     found = self._message_properties(Reader(data, props[row], start[row]))
-                    properties[row] = found
                     topics.append(self._aliased(name, found))
+                    properties[row] = found
                 else:
                     topics.append(self._names.name(name))
-        except ProtocolError as wrong:
-            error, n = wrong, len(topics)
-            properties.pop(n, None)
-        if n:
-            yield Publishes(topics, payloads[:n], flags[:n], ids[:n], properties), pos
-        if error is not None:
-            raise error
+        except ProtocolError as error:
+            n = len(topics)
+            good = Publishes(topics, payloads[:n], flags[:n], ids[:n], properties)
+            return good if n else None, pos, error
+        return Publishes(topics, payloads, flags, ids, properties), pos, None
 
     def _message_properties(self, reader: Reader) -> Properties:
         found = read_properties(reader, Place.PUBLISH)
