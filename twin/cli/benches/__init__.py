@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BENCHES", "measure"]
 
 BENCHES = {
+    "listener": "devices publish to a running line, durable",
     "pipeline": "journal entries to alarm decision, in one process",
     "detectors": "charts, run rules and outlier test alone",
     "sparkplug": "samples that arrive fifty in a payload",
