@@ -162,36 +162,36 @@ def test_messages_come_in_order_of_event_time_and_count_on(pilot: LineIndex) -> 
 
 
 @pytest.fixture(scope="module")
-def hour(pilot: LineIndex) -> Played:
-    """A bit more than an hour in control."""
-    return play(pilot, 4000, seed=11)
+def calm(pilot: LineIndex) -> Played:
+    """Twenty-five minutes in control."""
+    return play(pilot, 1500, seed=11)
 
 
-def test_every_sensor_of_the_pilot_line_speaks(pilot: LineIndex, hour: Played) -> None:
-    """Within an hour no sensor is silent, and every value is inside its physical range."""
+def test_every_sensor_of_the_pilot_line_speaks(pilot: LineIndex, calm: Played) -> None:
+    """Within the time no sensor is silent, and every value is inside its physical range."""
     for row in pilot.sensors:
-        found = values(pilot, row.id, hour)
+        found = values(pilot, row.id, calm)
         assert len(found), row.id
         low, high = row.spec.range or (-np.inf, np.inf)
         assert low <= found.min() <= found.max() <= high, row.id
 
 
-def test_values_have_the_frozen_centre_and_sigma(pilot: LineIndex, hour: Played) -> None:
+def test_values_have_the_frozen_centre_and_sigma(pilot: LineIndex, calm: Played) -> None:
     """What the charts of the line take as in control is what the simulator does."""
     for row in pilot.sensors:
         chart = row.spec.chart
-        found = values(pilot, row.id, hour)
+        found = values(pilot, row.id, calm)
         if chart is None or len(found) < 300:
             continue
         assert found.mean() == pytest.approx(chart.centre, abs=chart.sigma), row.id
         assert found.std() < 1.45 * chart.sigma, row.id
-        if np.corrcoef(found[1:], found[:-1])[0, 1] < 0.9:  # an hour shows its whole variation
+        if np.corrcoef(found[1:], found[:-1])[0, 1] < 0.8:  # the time shows its whole variation
             assert found.std() > 0.8 * chart.sigma, row.id
 
 
-def test_a_line_in_control_cries_no_wolf(pilot: LineIndex, hour: Played) -> None:
-    """An hour without faults gives no validity event and next to no finding."""
-    rows = batch(pilot, hour)
+def test_a_line_in_control_cries_no_wolf(pilot: LineIndex, calm: Played) -> None:
+    """A time without faults gives no validity event and next to no finding."""
+    rows = batch(pilot, calm)
     assert [e for e in Validity(pilot).update(rows) if e.type == "validity"] == []
     findings = [e for e in Charts(pilot).update(rows) if e.type == "finding"]
     assert len(findings) <= 3  # about 12 per day are expected
@@ -218,13 +218,13 @@ def test_the_counter_agrees_with_the_speed(pilot: LineIndex) -> None:
     assert metres[-1] - metres[0] == pytest.approx(50.0, abs=0.2)
 
 
-def test_formation_charges_and_discharges(pilot: LineIndex, hour: Played) -> None:
+def test_formation_charges_and_discharges(pilot: LineIndex, calm: Played) -> None:
     """Channels are at different steps; charging raises the voltage, discharging lowers it."""
     slopes: dict[int, list[float]] = defaultdict(list)
     for channel in pilot.channels:
-        volts = values(pilot, channel.voltage, hour)
-        steps = values(pilot, channel.step, hour).astype(int)
-        amps = values(pilot, channel.current, hour)
+        volts = values(pilot, channel.voltage, calm)
+        steps = values(pilot, channel.step, calm).astype(int)
+        amps = values(pilot, channel.current, calm)
         assert np.abs(amps[np.isin(steps, (0, 1, 4, 6))][2:]).max(initial=0) < 2.0
         for step in (2, 5):
             same = (steps[1:] == step) & (steps[:-1] == step)
@@ -232,12 +232,12 @@ def test_formation_charges_and_discharges(pilot: LineIndex, hour: Played) -> Non
     assert np.mean(slopes[2]) > 0 > np.mean(slopes[5])
 
 
-def test_products_are_announced_and_found_at_their_place(pilot: LineIndex, hour: Played) -> None:
+def test_products_are_announced_and_found_at_their_place(pilot: LineIndex, calm: Played) -> None:
     """All product messages are accepted, and thickness rows belong to a coil at a metre."""
     products = Products(pilot)
     waiting: list[Message] = []
     joined: list[Batch] = []
-    for seq, (time_ns, topic, payload) in enumerate(hour):
+    for seq, (time_ns, topic, payload) in enumerate(calm):
         if not topic.endswith("/product"):
             waiting.append((time_ns, topic, payload))
             continue
