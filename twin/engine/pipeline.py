@@ -317,7 +317,7 @@ class Pipeline:
         ended += self.charts.follow(old.charts)
         ended += self.hampel.follow(old.hampel)
         out.events.extend(ended)
-        self.formation.follow(old.formation)
+        out.events.extend(self.formation.follow(old.formation))
         self.freshness.follow(old.freshness)
         self.latest.follow(old.latest)
         out.events.extend(self.alarms.follow(old.alarms, now_ns))

@@ -159,7 +159,7 @@ def _replace(folder: Path, info: SegmentInfo) -> list[tuple[int, int]]:
         if file.exists():
             file.rename(quarantine / file.name)
     fresh = Segment.create(folder, info.number, info.start_seq, info.created_ns, "salvaged")
-    fresh.append(good, compress=False, taken=ids)
+    fresh.append(good, compress=False, qos2=[(True, source, number) for source, number in ids])
     fresh.close()
     fsync_folder(folder)
     log.error("%s is damaged; %d frames saved", info.path.name, len(good))

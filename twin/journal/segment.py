@@ -33,6 +33,9 @@ CREATE TABLE qos2(source TEXT NOT NULL, packet_id INTEGER NOT NULL,
   PRIMARY KEY(source, packet_id)) WITHOUT ROWID;
 """
 
+_TAKE = "INSERT OR IGNORE INTO qos2 VALUES(?, ?)"
+_RELEASE = "DELETE FROM qos2 WHERE source = ? AND packet_id = ?"
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
@@ -116,10 +119,15 @@ class Segment:
         parts: Iterable[Entries],
         *,
         compress: bool,
-        taken: Iterable[tuple[str, int]] = (),
-        released: Iterable[tuple[str, int]] = (),
+        qos2: Iterable[tuple[bool, str, int]] = (),
     ) -> None:
         """Store frames and QoS 2 packet ids in one durable transaction.
+
+        Args:
+            parts: The frames.
+            compress: See :func:`twin.journal.frames.pack`.
+            qos2: (taken or released, source, packet id) in order: an id may be released and
+                used again within one transaction.
 
         Raises:
             sqlite3.Error: Nothing is known about the transaction: it may reappear. Do not go on
@@ -147,8 +155,8 @@ class Segment:
                         body,
                     ),
                 )
-            db.executemany("INSERT OR IGNORE INTO qos2 VALUES(?, ?)", taken)
-            db.executemany("DELETE FROM qos2 WHERE source = ? AND packet_id = ?", released)
+            for taken, source, packet_id in qos2:
+                db.execute(_TAKE if taken else _RELEASE, (source, packet_id))
             db.commit()
         except BaseException:
             # The dictionary may name topics of a transaction that is gone.

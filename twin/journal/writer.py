@@ -63,7 +63,7 @@ class _Waiting:
 
     blocks: deque[Block] = field(default_factory=deque)
     called: list[Callable[[], None]] = field(default_factory=list)
-    released: list[tuple[str, int]] = field(default_factory=list)
+    qos2: list[tuple[bool, str, int]] = field(default_factory=list)
     messages: int = 0
     size: int = 0
 
@@ -184,6 +184,7 @@ class Journal:
                 for packet_id in block.qos2:
                     if packet_id:
                         self._qos2.setdefault(block.source, set()).add(packet_id)
+                        waiting.qos2.append((True, block.source, packet_id))
             if on_durable is not None:
                 waiting.called.append(on_durable)
             self._work.notify()
@@ -212,7 +213,7 @@ class Journal:
                 ids.discard(packet_id)
                 if not ids:
                     del self._qos2[source]
-            self._waiting.released.append((source, packet_id))
+            self._waiting.qos2.append((False, source, packet_id))
             if on_durable is not None:
                 self._waiting.called.append(on_durable)
             self._work.notify()
@@ -270,7 +271,7 @@ class Journal:
             newer, self._waiting = self._waiting, taken
             taken.blocks.extend(newer.blocks)
             taken.called.extend(newer.called)
-            taken.released.extend(newer.released)
+            taken.qos2.extend(newer.qos2)
             taken.messages += newer.messages
             taken.size += newer.size
             if not self.failing:
@@ -279,14 +280,8 @@ class Journal:
 
     def _commit(self, taken: _Waiting) -> None:
         parts = list(_frames(taken.blocks, self.committed + 1))
-        qos2 = [
-            (block.source, packet_id)
-            for block in taken.blocks
-            for packet_id in block.qos2
-            if packet_id
-        ]
-        if parts or qos2 or taken.released:
-            self._store(parts, qos2, taken.released)
+        if parts or taken.qos2:
+            self._store(parts, taken.qos2)
         if parts:
             self._hwm.write(parts[-1].last_seq)
         self._publish(parts, taken)
@@ -297,12 +292,7 @@ class Journal:
         ):
             self._rotate()
 
-    def _store(
-        self,
-        parts: list[Entries],
-        taken: list[tuple[str, int]],
-        released: list[tuple[str, int]],
-    ) -> None:
+    def _store(self, parts: list[Entries], qos2: list[tuple[bool, str, int]]) -> None:
         """Commit, and after a failure commit the same entries into a new segment.
 
         A failed commit is *unknown*: its rows may come back when the file is opened again. The
@@ -310,14 +300,12 @@ class Journal:
         failed is never used again.
         """
         try:
-            self._segment.append(
-                parts, compress=self.settings.compress, taken=taken, released=released
-            )
+            self._segment.append(parts, compress=self.settings.compress, qos2=qos2)
         except sqlite3.Error as error:
             log.warning("commit failed (%s); going on in a new segment", error)
             self._replace_segment(error)
             try:
-                self._segment.append(parts, compress=self.settings.compress, taken=taken)
+                self._segment.append(parts, compress=self.settings.compress, qos2=qos2)
             except sqlite3.Error as again:
                 raise JournalError(f"cannot commit: {again}") from again
         self.commits += 1
@@ -332,8 +320,8 @@ class Journal:
         try:
             segment = self._create(number, self.committed + 1)
             with self._lock:
-                open_ids = [(s, p) for s, ids in self._qos2.items() for p in ids]
-            segment.append([], compress=False, taken=open_ids)
+                open_ids = [(True, s, p) for s, ids in self._qos2.items() for p in ids]
+            segment.append([], compress=False, qos2=open_ids)
         except (sqlite3.Error, OSError) as again:
             raise JournalError(f"{error}; a new segment fails too: {again}") from again
         self._segment = segment
@@ -366,10 +354,10 @@ class Journal:
 
     def _rotate(self) -> None:
         old = self._segment
-        open_ids = old.qos2()
+        open_ids = [(True, source, packet_id) for source, packet_id in old.qos2()]
         try:
             segment = self._create(old.info.number + 1, self.committed + 1)
-            segment.append([], compress=False, taken=open_ids)
+            segment.append([], compress=False, qos2=open_ids)
         except (sqlite3.Error, OSError) as error:
             log.warning("cannot start a new segment, going on in %s: %s", old.info.path.name, error)
             return
