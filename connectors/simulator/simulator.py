@@ -15,6 +15,7 @@ from connectors.simulator.room import dryroom
 from connectors.simulator.script import Fault, FaultKind, Script, Truth
 from connectors.simulator.web import calender, coating, cutting, drying, se_film
 from connectors.simulator.world import Reading, Said, World
+from twin.config.build import product_topic
 from twin.model.line import Role
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class Simulator:
         periods = {row.id: row.spec.period_s for row in index.sensors if row.spec.period_s}
         self._world = World(seed, self._start_ms * _NS_PER_MS, self._script, periods)
         self._stations = {station.id: station for station in index.line.station}
-        self._product_topics = {name: _product_topic(index, name) for name in self._stations}
+        self._product_topics = {
+            name: product_topic(index.line, station) for name, station in self._stations.items()
+        }
         self._faults: dict[str, list[tuple[int, Fault]]] = {}
         for n, fault in enumerate(self._script.fault):
             self._faults.setdefault(fault.target, []).append((n, fault))
@@ -234,10 +237,3 @@ def _wanderer(world: World, row: SensorRow) -> Job:
         sigma = 0.0
     slow, gauge = sigma * 0.8, sigma * 0.6
     return world.wandering(row.station.id, spec.key, spec.unit, mean, slow, 10 * period_s, gauge)
-
-
-def _product_topic(index: LineIndex, station: str) -> str:
-    head = index.line.line
-    area = next(entry.area for entry in index.line.station if entry.id == station)
-    places = {"site": head.site, "area": area, "line": head.name, "station": station}
-    return head.topic.format(**places, key="product")
