@@ -149,6 +149,7 @@ def _step(channel: Channel, record: np.void) -> Event:
         t_last=int(record["t_last"]),
         value=charge if timed else detail.get("counter_ah"),
         detail=detail,
+        row=int(record["batch_row"]),
     )
 
 
@@ -222,6 +223,7 @@ def _cycle(channel: Channel, record: np.void) -> Event:
         t_last=int(record["t_last"]),
         value=detail["efficiency"],
         detail=detail,
+        row=int(record["batch_row"]),
     )
 
 
@@ -261,4 +263,5 @@ def _spread(channel: Channel, record: np.void, temps: NDArray[np.float64]) -> Ev
             "temperatures_c": seen,
             "message": f"Thermocouples differ by {spread:.2g} K; {odd} stands apart.",
         },
+        row=int(record["batch_row"]),
     )

@@ -73,7 +73,7 @@ STEADY = 0.9
 """Resistance is only taken while the current holds at least this part of its peak (proposed)."""
 
 _WHOLE = """
-    code channel
+    code channel batch_row
     started ordinal rows t_first t_last complete
     pending_n pending_t
     held held_t row_t amp_t
@@ -82,9 +82,10 @@ _WHOLE = """
     sign resets spread_rows
     charged discharged cycle_ordinal cycle_steps cycle_t cycle_doubt
 """
-"""Integers by line: the record; the step; the row in the making; a row that went back in time and
-the last row and the last current; the edge before the step; what was odd about its times; sign of
-the current, resets of its counters, rows with disagreeing thermocouples; the open cycle."""
+"""Integers by line: the record and the batch row that put it out; the step; the row in the making;
+a row that went back in time and the last row and the last current; the edge before the step; what
+was odd about its times; sign of the current, resets of its counters, rows with disagreeing
+thermocouples; the open cycle."""
 
 _REAL = """
     number cycle
@@ -560,7 +561,9 @@ def feed(
                 ripe = s["pending_n"] == width[c]
             if ripe:
                 at = s["pending_t"]
+                s["batch_row"] = k
                 n = _in_order(s, at, line, held[c], mode[c], rest[c], out, temps, n)
+                s["batch_row"] = 0
                 line[:] = np.nan
                 s["pending_n"] = 0
     return len(sensor), n
