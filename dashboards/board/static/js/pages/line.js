@@ -127,12 +127,20 @@ export function linePage(root, _argument, { wall }) {
     for (const tile of state.tiles.values()) count[said(tile, tile.state)] += 1;
     const chips = state.blind ? h("span", { class: "chip", data: { state: "blind" } }, icon("blind"), t("blind"))
       : Object.entries(count).filter(([, n]) => n).map(([name, n]) =>
-        h("span", { class: "chip", data: { state: name } }, icon(name === "measured" ? "ok" : name), `${n} ${t(name)}`));
+        h(wall ? "span" : "button", { class: "chip", data: { state: name }, on: { click: () => only(t(name)) } },
+          icon(name === "measured" ? "ok" : name), `${n} ${t(name)}`));
     const key = JSON.stringify([count, Boolean(state.blind)]);
     if (summary.dataset.key !== key) {
       summary.dataset.key = key;
       show(summary, chips);
     }
+  }
+
+  /** Show only one state, or everything again. */
+  function only(word) {
+    filter.value = filter.value === word ? "" : word;
+    memory.set("filter", filter.value || null);
+    sift();
   }
 
   function sift() {
@@ -173,6 +181,7 @@ export function linePage(root, _argument, { wall }) {
     alarms() { list?.update(); },
     second() {
       for (const tile of tiles.values()) tile.frame();
+      if (filter.value) sift();
       list?.second();
     },
   };
