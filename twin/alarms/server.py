@@ -39,6 +39,13 @@ class _Instance:
     def key(self) -> str:
         return f"{self.spec.id}@{self.row.id}"
 
+    def same_as(self, before: _Instance) -> bool:
+        """Whether nothing the verdict rests on was changed with the line description."""
+        return self.spec == before.spec and (
+            self.row.spec.unit == before.row.spec.unit
+            and (self.spec.when != "outside" or self.row.spec.limits == before.row.spec.limits)
+        )
+
 
 class Alarms:
     """All alarms of one version of the line.
@@ -87,6 +94,7 @@ class Alarms:
                     )
                     self._limits.append(instance)
         self._conditions = Conditions(len(index), rows)
+        self._gone: dict[str, int] = {}
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -134,6 +142,8 @@ class Alarms:
         """A sensor fell silent or spoke again."""
         events: list[Event] = []
         for instance in self._stale.get(sensor, ()):
+            if silent and instance.current is not None and instance.current.active:
+                continue
             if silent:
                 occurrence = self._raise(instance, since_ns, now_ns)
                 events.append(self._tell("system_alarm", instance, occurrence, now_ns))
@@ -194,7 +204,6 @@ class Alarms:
             raised_ns=raised_ns,
             latched=spec.latch,
             value=value,
-            peak=value,
             first_ns=onset_ns,
             product=product,
             place=place,
@@ -251,12 +260,14 @@ class Alarms:
         actor = str(action.get("actor", ""))
         kind = str(action.get("op", ""))
         reason = str(action.get("reason") or action.get("comment") or "")[:1000]
+        more: dict[str, Any] = {}
         if kind == "ack":
             occurrence.acknowledge(actor, reason, now_ns)
-            occurrence.earlier = []
+            if occurrence.earlier:
+                more["earlier"] = occurrence.earlier
+                occurrence.earlier = []
         elif kind == "shelve":
-            until = now_ns + int(float(action.get("minutes", 0)) * 60e9)
-            occurrence.shelve(actor, reason, until, now_ns, instance.spec)
+            occurrence.shelve(actor, reason, now_ns + _shelf_ns(action), now_ns, instance.spec)
         elif kind == "unshelve":
             occurrence.unshelve()
         elif kind == "reset":
@@ -264,7 +275,9 @@ class Alarms:
         else:
             raise Refusal(f"unknown action {kind!r}; allowed: ack, shelve, unshelve, reset")
         self._settle(instance)
-        return [self._tell(_DONE[kind], instance, occurrence, now_ns, actor=actor, reason=reason)]
+        told = self._tell(_DONE[kind], instance, occurrence, now_ns, actor=actor, reason=reason)
+        told.detail.update(more)
+        return [told]
 
     def due_ns(self) -> int | None:
         """When the next shelf ends."""
@@ -346,6 +359,7 @@ class Alarms:
             "version": self.VERSION,
             "raised": self.raised,
             "conditions": self._conditions.snapshot(),
+            "gone": self._gone,
             "instances": {
                 key: [i.number, i.findings, msgspec.to_builtins(i.current)]
                 for key, i in self._instances.items()
@@ -357,6 +371,7 @@ class Alarms:
         """Continue from a snapshot of the same line version."""
         self.raised = state["raised"]
         self._conditions.restore(state["conditions"])
+        self._gone = dict(state["gone"])
         for key, (number, findings, current) in state["instances"].items():
             instance = self._instances[key]
             instance.number, instance.findings = number, list(findings)
@@ -366,28 +381,47 @@ class Alarms:
         """Take over the alarms of the version before; those that are gone are closed, and say so."""
         self.raised = old.raised
         self.changed = old.changed
+        self._gone = old._gone
         events: list[Event] = []
         for key, before in old._instances.items():
             after = self._instances.get(key)
-            if after is not None and after.spec == before.spec:
+            if after is not None and after.same_as(before):
                 after.number, after.findings = before.number, before.findings
                 after.current = before.current
-            elif before.current is not None:
-                occurrence = before.current
-                if occurrence.active:
-                    occurrence.clear(now_ns)
-                occurrence.latched = False
-                self.changed[occurrence.id] = occurrence
-                events.append(
-                    old._tell(
-                        "alarm_retired", before, occurrence, now_ns, reason="the rule changed"
-                    )
-                )
+                continue
+            if before.number:
+                self._gone[key] = before.number
+            if before.current is not None:
+                events.append(self._retire(before, before.current, old, now_ns))
+        for key in self._gone.keys() & self._instances.keys():
+            # Numbers go on, so that no occurrence ever gets the id of another one.
+            instance = self._instances[key]
+            instance.number = max(instance.number, self._gone.pop(key))
+        number_of = {instance.key: number for number, instance in enumerate(old._limits)}
         for number, instance in enumerate(self._limits):
-            for other, before in enumerate(old._limits):
-                if before.key == instance.key and before.spec == instance.spec:
-                    self._conditions.active[number] = old._conditions.active[other]
-                    self._conditions.since[number] = old._conditions.since[other]
+            other = number_of.get(instance.key)
+            if other is not None and instance.same_as(old._limits[other]):
+                self._conditions.active[number] = old._conditions.active[other]
+                self._conditions.since[number] = old._conditions.since[other]
+        return events
+
+    def _retire(
+        self, instance: _Instance, occurrence: Occurrence, old: Alarms, now_ns: int
+    ) -> Event:
+        if occurrence.active:
+            occurrence.clear(now_ns)
+        occurrence.latched = False
+        occurrence.shelved_until_ns = 0
+        self.changed[occurrence.id] = occurrence
+        return old._tell("alarm_retired", instance, occurrence, now_ns, reason="the rule changed")
+
+    def catch_up(self, findings: list[Event]) -> list[Event]:
+        """Findings that were open before an alarm on them existed or was changed raise it now."""
+        events: list[Event] = []
+        for finding in findings:
+            for instance in self._charts.get(finding.sensor, ()):
+                if finding.id not in instance.findings:
+                    events.extend(self._chart(instance, finding))
         return events
 
 
@@ -421,6 +455,14 @@ def _limits(spec: Alarm, row: SensorRow) -> tuple[float, float]:
         return high, low
     target = limits.target if limits is not None and limits.target is not None else 0.0
     return target + limit, target - limit
+
+
+def _shelf_ns(action: dict[str, Any]) -> int:
+    """How long somebody wants to shelve, ns; what they sent may be anything."""
+    try:
+        return int(float(action.get("minutes", 0)) * 60e9)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Refusal("minutes is not a number") from error
 
 
 def _crossed(instance: _Instance, value: float) -> float | None:

@@ -65,7 +65,6 @@ class Occurrence(msgspec.Struct, kw_only=True):
         shelved_reason: Why.
         input_stale: The sensor fell silent while the alarm was active.
         value: Value that raised it.
-        peak: Most extreme value since.
         limit: Limit in force at the onset.
         rule: Rule that raised it; empty for plain limits.
         rule_text: The rule in words.
@@ -92,7 +91,6 @@ class Occurrence(msgspec.Struct, kw_only=True):
     shelved_reason: str = ""
     input_stale: bool = False
     value: float | None = None
-    peak: float | None = None
     limit: float | None = None
     rule: str = ""
     rule_text: str = ""

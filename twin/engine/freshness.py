@@ -83,6 +83,13 @@ class Freshness:
         self._bound()
         return events
 
+    def silent(self) -> list[tuple[str, int]]:
+        """Sensors that are stale, and since when."""
+        return [
+            (self._index.sensors[who].id, int(self.heard[who] + self._silence[who]))
+            for who in np.flatnonzero(self.stale & (self._silence != _NEVER)).tolist()
+        ]
+
     def _deadlines(self) -> NDArray[np.int64]:
         watched = (self.heard >= 0) & ~self.stale & (self._silence != _NEVER)
         deadline = np.full(len(self.heard), _NEVER, np.int64)
