@@ -322,6 +322,11 @@ class Pipeline:
         self.latest.follow(old.latest)
         out.events.extend(self.alarms.follow(old.alarms, now_ns))
         out.events.extend(self.alarms.close_findings(ended, now_ns))
+        for row in index.sensors:
+            found = self.charts.open_findings(row.index) + self.hampel.open_findings(row.index)
+            out.events.extend(self.alarms.catch_up(found))
+        for sensor, since_ns in self.freshness.silent():
+            out.events.extend(self.alarms.stale(sensor, since_ns, now_ns, silent=True))
 
     # -- state --------------------------------------------------------------------------------
 
