@@ -86,6 +86,7 @@ class RunOptions:
         seed: Seed of the simulator.
         faults: Script of injected faults.
         speed: How many times faster than real time the simulator runs.
+        login: Whether looking at the board needs a login too; needed behind a proxy.
     """
 
     line: Path
@@ -97,6 +98,7 @@ class RunOptions:
     seed: int = 1
     faults: Path | None = None
     speed: float = 1.0
+    login: bool = False
 
 
 class Application:
@@ -355,14 +357,14 @@ class Application:
                         key="--host",
                         value=host,
                         message="the board speaks plain HTTP and is bound to loopback only",
-                        allowed="127.0.0.1; put a TLS proxy on this machine in front of it",
+                        allowed="127.0.0.1; put a TLS proxy on this machine in front of it and add --login",
                     )
                 ]
             )
         port = self.options.port
         if port is None:
             port = _free_or(host, 8080, "board")
-        info = {"version": __version__, "loopback": True}
+        info = {"version": __version__, "loopback": not self.options.login}
         app = create_app(self.view, info=info, auth=Auth(users))
         try:
             self.board = await serve(app, host, port)

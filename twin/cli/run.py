@@ -105,6 +105,13 @@ def run(
     speed: Annotated[
         float, typer.Option(min=0.01, help="Speed of the simulator; 1 is real time.")
     ] = 1.0,
+    login: Annotated[
+        bool,
+        typer.Option(
+            "--login",
+            help="Ask for a login also for looking. Use it when a proxy makes the board reachable.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a line: listen, journal, judge, show it in the browser.
@@ -122,6 +129,7 @@ def run(
         seed=seed,
         faults=faults,
         speed=speed,
+        login=login,
     )
     _run(options, seconds, quiet=json)
 
@@ -193,7 +201,8 @@ def summary_of(application: Application) -> dict[str, Any]:
 def _greet(application: Application) -> None:
     line = application.index.line
     title = line.line.title or line.line.name
-    mark = " [bold yellow](simulated)[/]" if line.line.simulated else ""
+    simulated = line.line.simulated and "simulated" not in title
+    mark = " [bold yellow](simulated)[/]" if simulated else ""
     console.print(f"[bold]linetwin[/] runs [bold]{title}[/]{mark}")
     if application.board is not None:
         console.print(f"  board    {application.board.url}")

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     Piece = Table | Samples | Note | Entries
 
-__all__ = ["Replay", "cut"]
+__all__ = ["Replay", "cut", "part_of"]
 
 _CHECKPOINT_S = 5.0
+_WORK = ".linetwin-replay"
+"""Folder of an interrupted replay. It is removed, so nobody else may have a folder of that name."""
 _KEPT_TYPES = ("data_quality", "formation_step", "formation_cycle")
 
 
@@ -43,6 +45,9 @@ class Replay:
         recordings: (name, SHA-256) of each recording, in order: what the result depends on.
         code_version: Version of linetwin.
         split: Rows per step; None takes the recording's own pieces.
+        follow: Whether versions of the line in a journal take effect; otherwise everything is
+            judged by ``index``.
+        reading: How the recordings are read (zone, mapping): what else the result depends on.
     """
 
     def __init__(
@@ -53,13 +58,17 @@ class Replay:
         code_version: str,
         *,
         split: int | None = None,
+        follow: bool = False,
+        reading: str = "",
     ) -> None:
         self.out = out
-        self._work = out / "work"
+        self._work = out / _WORK
         self._split = split
-        key = event_id("replay", index.version, code_version, *[s for _, s in recordings])
+        key = event_id(
+            "replay", index.version, code_version, follow, reading, *[s for _, s in recordings]
+        )
         self._store = self._open(key, code_version)
-        self.pipeline, self.rows = resume(self._store, index, keep_line=True)
+        self.pipeline, self.rows = resume(self._store, index, keep_line=not follow)
         """Rows (or entries) already done, over all recordings."""
         self.resumed = self.rows > 0
         self._pending = Output()
@@ -107,7 +116,7 @@ class Replay:
             self.rows = base + piece.first_row + len(piece)
         elif isinstance(piece, Entries):
             out = self.pipeline.feed(piece)
-            self.rows = piece.last_seq
+            self.rows = base + piece.last_seq
         else:
             out = self.pipeline.feed_note(piece)
         self._pending.events += out.events
@@ -125,8 +134,8 @@ class Replay:
                 pending.letters,
                 list(changed.values()),
                 ledger_of(self.pipeline),
-                (self._index.version, self._index.files),
-                Snapshot(self.rows, self._index.version, self.pipeline.snapshot()),
+                (self.pipeline.index.version, self.pipeline.index.files),
+                Snapshot(self.rows, self.pipeline.index.version, self.pipeline.snapshot()),
             )
         )
         self._checkpoint = time.monotonic()
@@ -199,13 +208,16 @@ def cut(piece: Piece, split: int | None) -> Iterator[Piece]:
         yield piece
         return
     for start in range(0, len(piece), split):
-        stop = min(start + split, len(piece))
-        if isinstance(piece, Entries):
-            yield piece.part(start, stop)
-        elif isinstance(piece, Table):
-            yield _table(piece, start, stop)
-        else:
-            yield _samples(piece, start, stop)
+        yield part_of(piece, start, min(start + split, len(piece)))
+
+
+def part_of(piece: Table | Samples | Entries, start: int, stop: int) -> Table | Samples | Entries:
+    """Rows ``start`` to ``stop`` (exclusive) of a piece."""
+    if isinstance(piece, Entries):
+        return piece.part(start, stop)
+    if isinstance(piece, Table):
+        return _table(piece, start, stop)
+    return _samples(piece, start, stop)
 
 
 def _table(piece: Table, start: int, stop: int) -> Table:

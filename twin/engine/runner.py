@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from twin.config import parse
 from twin.engine.pipeline import Output, Pipeline
 from twin.engine.store import Commit, Snapshot, StateStore
-from twin.errors import StateError, TwinError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +73,7 @@ def resume(store: StateStore, index: LineIndex, *, keep_line: bool = False) -> t
             line = index if snapshot.line == index.version else parse(files or {})
             pipeline = Pipeline(line, keep_line=keep_line)
             pipeline.restore(snapshot.state)
-        except (StateError, TwinError, KeyError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the journal has it all
             log.warning("snapshot at %d cannot be used: %s", snapshot.cursor, error)
             continue
         return pipeline, snapshot.cursor

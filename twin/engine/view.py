@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["EngineView"]
 
 _BLIND_LAG_S = 60.0
+_FAMILY = 5000
 
 
 class EngineView:
@@ -429,7 +430,8 @@ class EngineView:
     def products(self, limit: int) -> list[dict[str, Any]]:
         """See :class:`twin.ports.View`."""
         with self._engine.lock:
-            table = self._engine.pipeline.products.table()
+            # Children are younger than their parents: the newest hold those of what is shown.
+            table = self._engine.pipeline.products.table(max(limit, _FAMILY))
         rows = sorted(table, key=lambda row: row["t_start"] or 0, reverse=True)[:limit]
         children: dict[str, int] = {}
         for row in table:
