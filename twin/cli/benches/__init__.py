@@ -19,6 +19,7 @@ __all__ = ["BENCHES", "measure"]
 
 BENCHES = {
     "listener": "devices publish to a running line, durable",
+    "session": "the same through mosquitto, beside clients that only receive",
     "pipeline": "journal entries to alarm decision, in one process",
     "detectors": "charts, run rules and outlier test alone",
     "sparkplug": "samples that arrive fifty in a payload",

@@ -149,29 +149,42 @@ def _close(stream: IO[bytes] | None) -> None:
 
 
 class Helper(Child):
-    """A module of this package in a process of its own.
+    """A module of this package in a process of its own, spoken to line by line."""
 
-    It writes ``ready``, waits for a line, does its work, and ends with one line of JSON.
-    """
+    _heard = 0
 
-    def ready(self, timeout_s: float = 60.0) -> None:
-        """Wait until it can begin."""
-        self.line(0, timeout_s)
+    def hear(self, timeout_s: float) -> str:
+        """The next line it says."""
+        line = self.line(self._heard, timeout_s)
+        self._heard += 1
+        return line
+
+    def result(self, timeout_s: float) -> dict[str, Any]:
+        """The next line it says, which is JSON."""
+        found: dict[str, Any] = json.loads(self.hear(timeout_s))
+        return found
+
+    def prepare(self, settings: dict[str, Any], timeout_s: float = 60.0) -> None:
+        """Give it something to do and wait until it can begin."""
+        self.tell(json.dumps(settings))
+        if (answer := self.hear(timeout_s)) != "ready":
+            raise RuntimeError(f"{self.name} said {answer}")
 
     def go(self) -> None:
         """Let it begin."""
         self.tell("go")
 
-    def result(self, timeout_s: float) -> dict[str, Any]:
-        """What it found."""
-        found: dict[str, Any] = json.loads(self.line(1, timeout_s))
-        return found
-
 
 @contextmanager
-def helper(module: str, settings: dict[str, Any], folder: Path) -> Iterator[Helper]:
-    """Run a module of this package with settings, and end it with the context."""
-    command = [sys.executable, "-m", f"twin.cli.benches.{module}", json.dumps(settings)]
+def helper(module: str, folder: Path) -> Iterator[Helper]:
+    """Run a module of this package, and end it with the context.
+
+    It reads settings as one line of JSON, answers ``ready``, waits for a line, does its work and
+    answers with one line of JSON; then it reads the next settings.
+    """
+    # As a file, not as part of the package: whoever needs little of it starts at once. -P keeps
+    # the names of this folder out of its imports.
+    command = [sys.executable, "-P", str(Path(__file__).with_name(f"{module}.py"))]
     child = Helper(module, command, folder)
     try:
         yield child

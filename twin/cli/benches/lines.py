@@ -93,15 +93,16 @@ class Message:
     payload: bytes
 
 
-def messages(count: int, sensors: int = 1000) -> list[Message]:
+def messages(count: int, sensors: int = 1000, first: int = 0) -> list[Message]:
     """One JSON sample per message, sensor after sensor, one per second and sensor."""
     topics = [f"{SITE}/{NAME}/{STATION}/s{n}" for n in range(sensors)]
+    values = sample_values(count).tolist()
     return [
         Message(
             topics[i % sensors],
             b'{"ts":%.6f,"value":%.3f,"unit":"um","q":192}' % (_START_S + i / sensors, value),
         )
-        for i, value in enumerate(sample_values(count))
+        for i, value in enumerate(values, start=first)
     ]
 
 

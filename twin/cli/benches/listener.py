@@ -12,9 +12,13 @@ from twin.cli.benches.running import running
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from twin.cli.benches.children import Helper
+
 __all__ = ["measure"]
 
-_MESSAGES = 600_000
+_MESSAGES = 500_000
+_STEADY = 100_000.0
+"""Messages per second of the steady load: the engine keeps up, nothing is read back from disk."""
 _DEVICES = 8
 _WINDOW = 1000
 _BUDGET_US = 4.0
@@ -22,16 +26,51 @@ _BUDGET_RATE = 200_000.0
 
 
 def measure(work: Work) -> list[Figure]:
-    """Durable QoS 1 messages per second and processor time per message."""
+    """Processor time per message at a steady load, durable QoS 1 messages per second at full load."""
     count = work.count(_MESSAGES, 4000)
-    took = []
-    for run in range(work.runs):
-        work.say(f"run {run + 1}: {count:,} messages to a running line")
-        folder = work.folder / f"listener-{run}"
-        folder.mkdir()
-        took.append(_publish(folder, count))
+    steady, full = [], []
+    with helper("load", work.folder) as load:
+        for run in range(work.runs):
+            work.say(f"run {run + 1}: {count:,} messages at {_STEADY:,.0f}/s, then at full speed")
+            steady.append(_publish(load, work.folder / f"steady-{run}", count, _STEADY))
+            full.append(_publish(load, work.folder / f"full-{run}", count, 0.0))
+    counted = "user and system time of the process, from the first message to its end"
+    return [
+        Figure(
+            name="listener.message",
+            unit="µs CPU/message",
+            runs=[run["cpu_us"] for run in steady],
+            budget=_BUDGET_US,
+            conditions={
+                **_conditions(count, steady),
+                "messages_per_second": _STEADY,
+                "counted": counted,
+            },
+        ),
+        Figure(
+            name="listener.message_at_full_load",
+            unit="µs CPU/message",
+            runs=[run["cpu_us"] for run in full],
+            conditions={**_conditions(count, full), "counted": counted},
+        ),
+        Figure(
+            name="listener.rate",
+            unit="messages/s",
+            better="higher",
+            runs=[run["rate"] for run in full],
+            budget=_BUDGET_RATE,
+            conditions={
+                **_conditions(count, full),
+                "counted": "first message to last acknowledgement",
+                "judged_by_then": [run["judged"] for run in full],
+            },
+        ),
+    ]
+
+
+def _conditions(count: int, took: list[dict[str, Any]]) -> dict[str, Any]:
     example = lines.messages(1)[0]
-    conditions: dict[str, Any] = {
+    return {
         "messages": count,
         "devices": _DEVICES,
         "unanswered_per_device": _WINDOW,
@@ -41,31 +80,14 @@ def measure(work: Work) -> list[Figure]:
         "line": "1000 sensors, Western Electric rules and EWMA, board and history on",
         "publisher": "another process on the same cores",
         "publisher_us_per_message": round(took[0]["publisher_us"], 3),
-        "judged_before_last_acknowledgement": [run["judged"] for run in took],
         "findings_per_1000": round(took[0]["findings"] / count * 1000, 2),
         "balanced": all(run["balanced"] for run in took),
         "pending": max(run["pending"] for run in took),
     }
-    return [
-        Figure(
-            name="listener.message",
-            unit="µs CPU/message",
-            runs=[run["cpu_us"] for run in took],
-            budget=_BUDGET_US,
-            conditions={**conditions, "counted": "user and system time until the process ended"},
-        ),
-        Figure(
-            name="listener.rate",
-            unit="messages/s",
-            better="higher",
-            runs=[run["rate"] for run in took],
-            budget=_BUDGET_RATE,
-            conditions={**conditions, "counted": "first message to last acknowledgement"},
-        ),
-    ]
 
 
-def _publish(folder: Path, count: int) -> dict[str, Any]:
+def _publish(load: Helper, folder: Path, count: int, rate: float) -> dict[str, Any]:
+    folder.mkdir()
     line = folder / "line.toml"
     line.write_text(lines.BENCH_LINE, encoding="utf-8")
     with running(line, folder, "--no-simulator") as twin:
@@ -74,12 +96,12 @@ def _publish(folder: Path, count: int) -> dict[str, Any]:
             "count": count,
             "devices": _DEVICES,
             "window": _WINDOW,
+            "rate": rate,
         }
-        with helper("load", settings, folder) as load:
-            load.ready()
-            before = twin.cpu_s()
-            load.go()
-            told = load.result(120.0)
+        load.prepare(settings)
+        before = twin.cpu_s()
+        load.go()
+        told = load.result(120.0)
         ledger = twin.get("/api/ledger")
         judged = ledger["received"] - ledger["pending"]
         twin.wait_received(count, 120.0)

@@ -1,6 +1,6 @@
 """Load: publishes QoS 1 messages that were encoded before, as fast as they are acknowledged.
 
-A process of its own (``python -m twin.cli.benches.load SETTINGS``), so that what it costs is not
+A process of its own, so that what it costs is not
 counted as a cost of the receiver. Several connections stand for several devices.
 """
 
@@ -35,6 +35,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
         port: Loopback port of the listener or broker.
         count: Messages altogether.
         sensors: Sensors they belong to, in turn.
+        first: Number of the first message; what follows an earlier load goes on in time.
         devices: Connections; divides ``sensors``.
         window: Messages of one connection without an answer.
         rate: Messages per second altogether; 0 for as fast as they are acknowledged.
@@ -43,6 +44,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     count: int
     sensors: int = 1000
+    first: int = 0
     devices: int = 8
     window: int = 1000
     rate: float = 0.0
@@ -154,25 +156,28 @@ def _run(devices: list[_Device], rate: float) -> float:
     return time.monotonic() - start
 
 
-def main(text: str) -> None:
-    """Get ready, wait for a line on standard input, publish, print what happened."""
-    settings = msgspec.json.decode(text, type=LoadSettings)
-    sent = lines.messages(settings.count, settings.sensors)
+def _publish(settings: LoadSettings) -> dict[str, Any]:
+    """Get ready, wait for a line on standard input, publish."""
+    sent = lines.messages(settings.count, settings.sensors, settings.first)
     step = settings.devices
     devices = [_Device(settings, i, sent[i::step]) for i in range(step) if sent[i::step]]
     _say("ready")
     sys.stdin.readline()
     cpu = time.process_time()
     seconds = _run(devices, settings.rate)
-    acknowledged = sum(device.acknowledged for device in devices)
     for device in devices:
         device.link.close()
-    outcome: dict[str, Any] = {
-        "acknowledged": acknowledged,
+    return {
+        "acknowledged": sum(device.acknowledged for device in devices),
         "seconds": seconds,
         "cpu_s": time.process_time() - cpu,
     }
-    _say(json.dumps(outcome))
+
+
+def main() -> None:
+    """Do what each line of standard input says."""
+    for text in iter(sys.stdin.readline, ""):
+        _say(json.dumps(_publish(msgspec.json.decode(text, type=LoadSettings))))
 
 
 def _say(line: str) -> None:
@@ -181,4 +186,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -13,7 +13,7 @@ from typing import Any
 
 from twin import __version__
 
-__all__ = ["machine", "program_version"]
+__all__ = ["find_program", "machine"]
 
 _PACKAGES = ("numpy", "numba", "pyarrow", "msgspec", "paho-mqtt", "gmqtt", "aiomqtt")
 
@@ -29,7 +29,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "linetwin": __version__,
         "sqlite": sqlite3.sqlite_version,
-        "mosquitto": program_version("mosquitto", "-h") or "not installed",
+        "mosquitto": _program_version("mosquitto", "-h"),
         **{name: _package(name) for name in _PACKAGES},
     }
 
@@ -48,11 +48,16 @@ def _package(name: str) -> str:
         return "not installed"
 
 
-def program_version(name: str, option: str) -> str:
+def find_program(name: str) -> str | None:
+    """Path of an installed program; daemons may lie where only root looks."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+def _program_version(name: str, option: str) -> str:
     """The first line a program prints about itself; empty when it is not there."""
-    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    program = find_program(name)
     if program is None:
-        return ""
+        return "not installed"
     # S603: the path is the one the system finds for a fixed name.
     told = subprocess.run([program, option], capture_output=True, text=True, check=False)  # noqa: S603
-    return next(iter((told.stdout or told.stderr).splitlines()), "").strip()
+    return next(iter((told.stdout or told.stderr).splitlines()), "").rpartition(" ")[2]

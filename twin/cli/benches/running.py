@@ -80,6 +80,20 @@ class Twin:
                 raise RuntimeError(f"only {ledger['received']} of {count} samples were received")
             time.sleep(0.2)
 
+    def wait_connected(self, timeout_s: float) -> None:
+        """Wait until a broker took the connection.
+
+        Raises:
+            RuntimeError: None did in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not any(
+            s["source"].startswith("broker:") for s in self.get("/api/ledger")["sources"]
+        ):
+            if time.monotonic() > deadline:
+                raise RuntimeError("linetwin has no connection to the broker")
+            time.sleep(0.1)
+
     def cpu_s(self) -> float:
         """Processor time so far, s."""
         return cpu_s(self.child.pid)
