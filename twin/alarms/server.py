@@ -315,6 +315,7 @@ class Alarms:
         reason: str = "",
         row: int = 0,
     ) -> Event:
+        occurrence.told += 1
         detail: dict[str, Any] = {
             "alarm": occurrence.alarm,
             "occurrence": occurrence.id,
@@ -330,7 +331,7 @@ class Alarms:
         if reason:
             detail["reason"] = reason
         return Event(
-            id=event_id(kind, occurrence.id, time_ns, str(occurrence.state())),
+            id=event_id(kind, occurrence.id, occurrence.told),
             type=kind,
             rule=occurrence.rule or instance.spec.when,
             ruleset=f"alarm:{occurrence.alarm}",

@@ -71,6 +71,7 @@ class Occurrence(msgspec.Struct, kw_only=True):
         first_ns: First sample of the pattern.
         product: Product at the station.
         place: Metre or slot.
+        told: Events about it so far; part of their identity, as two may bear the same time.
         earlier: Ids of earlier occurrences that nobody acknowledged; they go with this one.
     """
 
@@ -97,6 +98,7 @@ class Occurrence(msgspec.Struct, kw_only=True):
     first_ns: int = 0
     product: str | None = None
     place: float | None = None
+    told: int = 0
     earlier: list[str] = []
 
     @classmethod
@@ -148,7 +150,13 @@ class Occurrence(msgspec.Struct, kw_only=True):
         self.shelved_until_ns, self.shelved_by, self.shelved_reason = until_ns, actor, reason
 
     def unshelve(self) -> None:
-        """Back among the alarms; what was unacknowledged before is so again."""
+        """Back among the alarms; what was unacknowledged before is so again.
+
+        Raises:
+            Refusal: It is not shelved.
+        """
+        if not self.shelved_until_ns:
+            raise Refusal("this alarm is not shelved")
         self.shelved_until_ns = 0
 
     def reset(self) -> None:
