@@ -26,6 +26,9 @@ BENCHES = {
     "journal": "messages to disk, nothing else",
     "replay": "a Parquet recording through all stages",
     "history": "samples into the embedded time-series store",
+    "latency": "publish to alarm in an open board, under load",
+    "memory": "a line with 100 000 sensors and the full rule set",
+    "start": "command to first live value on the board",
 }
 """Name and what is measured, in the order they are run."""
 

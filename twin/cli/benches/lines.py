@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     from twin.model.index import LineIndex
 
-__all__ = ["BENCH_LINE", "Message", "bench_index", "entries", "messages", "sample_values"]
+__all__ = [
+    "BENCH_LINE",
+    "Message",
+    "bench_index",
+    "entries",
+    "line_text",
+    "message",
+    "messages",
+    "sample_values",
+]
 
 SITE, NAME, STATION = "bench", "line1", "calender"
 _START_S = 1_700_000_000
@@ -39,7 +48,7 @@ _SENSORS = """
 [[station.sensor]]
 key = "s{{n}}"
 unit = "um"
-period_s = 1
+period_s = {period_s}
 range = [0, 100]
 each = {{ n = "0..{last}" }}
 {extra}
@@ -66,18 +75,21 @@ FULL = 'rules = "nelson"\newma_lambda = 0.2\ncusum_k = 0.5\nhampel_window = 11'
 """8 run rules, EWMA, CUSUM, Hampel."""
 
 
-def line_text(sensors: int, chart: str = USUAL, extra: str = "") -> str:
-    """``line.toml`` with ``sensors`` thickness sensors and one alarm that does not come."""
-    return _HEAD + _SENSORS.format(last=sensors - 1, chart=chart, extra=extra) + _ALARM
+def line_text(sensors: int, chart: str = USUAL, extra: str = "", period_s: int = 1) -> str:
+    """``line.toml`` with ``sensors`` thickness sensors and one alarm, above 60."""
+    row = _SENSORS.format(last=sensors - 1, chart=chart, extra=extra, period_s=period_s)
+    return _HEAD + row + _ALARM
 
 
 BENCH_LINE = line_text(1000)
 """As ``examples/bench/line.toml``: 1000 sensors, Western Electric rules and an EWMA."""
 
 
-def bench_index(sensors: int = 1000, chart: str = USUAL, extra: str = "") -> LineIndex:
+def bench_index(
+    sensors: int = 1000, chart: str = USUAL, extra: str = "", period_s: int = 1
+) -> LineIndex:
     """The same, read and checked."""
-    return config.parse({"line.toml": line_text(sensors, chart, extra)})
+    return config.parse({"line.toml": line_text(sensors, chart, extra, period_s)})
 
 
 def sample_values(count: int) -> NDArray[np.float64]:
@@ -93,17 +105,22 @@ class Message:
     payload: bytes
 
 
+def message(key: str, time_s: float, value: float) -> Message:
+    """One JSON sample.
+
+    Args:
+        key: Sensor key.
+        time_s: Event time after the start of all samples.
+        value: Thickness, um.
+    """
+    body = b'{"ts":%.6f,"value":%.3f,"unit":"um","q":192}' % (_START_S + time_s, value)
+    return Message(f"{SITE}/{NAME}/{STATION}/{key}", body)
+
+
 def messages(count: int, sensors: int = 1000, first: int = 0) -> list[Message]:
     """One JSON sample per message, sensor after sensor, one per second and sensor."""
-    topics = [f"{SITE}/{NAME}/{STATION}/s{n}" for n in range(sensors)]
     values = sample_values(count).tolist()
-    return [
-        Message(
-            topics[i % sensors],
-            b'{"ts":%.6f,"value":%.3f,"unit":"um","q":192}' % (_START_S + i / sensors, value),
-        )
-        for i, value in enumerate(values, start=first)
-    ]
+    return [message(f"s{i % sensors}", i / sensors, value) for i, value in enumerate(values, first)]
 
 
 def entries(sent: list[Message], run: int, rate: float = 100_000.0) -> list[Entries]:

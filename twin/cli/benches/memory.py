@@ -1,0 +1,83 @@
+"""Many sensors: memory of the process, and whether a sample costs more among many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twin.cli.benches import lines
+from twin.cli.benches.children import helper
+from twin.cli.benches.figure import Figure, Work
+from twin.cli.benches.pipeline import cost_per_message
+from twin.cli.benches.running import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from twin.cli.benches.children import Helper
+
+__all__ = ["measure"]
+
+_SENSORS = 100_000
+_FEW = 1000
+_ROUNDS = 2
+_MESSAGES = 200_000
+_FRAME = 1000
+_BUDGET_MB = 512.0
+_MB = 1e6
+_RULES = "8 run rules, EWMA, CUSUM, Hampel (11)"
+
+
+def measure(work: Work) -> list[Figure]:
+    """Resident memory of a running line, and processor time per message at two sizes."""
+    sensors = work.count(_SENSORS, 2 * _FEW)
+    # Starting with so many sensors takes its time, and memory varies little.
+    runs = min(work.runs, 2)
+    taken = []
+    with helper("load", work.folder) as load:
+        for run in range(runs):
+            work.say(f"run {run + 1}: a line with {sensors:,} sensors")
+            taken.append(_resident(load, work.folder / f"memory-{run}", sensors))
+    conditions: dict[str, Any] = {"sensors": sensors, "rules": _RULES}
+    figures = [
+        Figure(
+            name="memory.resident",
+            unit="MB",
+            runs=[after for _, after in taken],
+            budget=_BUDGET_MB,
+            conditions={
+                **conditions,
+                "samples_per_sensor": _ROUNDS,
+                "before_the_first_message_mb": [round(before) for before, _ in taken],
+            },
+        )
+    ]
+    for count in (_FEW, sensors):
+        index = lines.bench_index(count, lines.FULL, period_s=60)
+        sent = lines.messages(max(work.count(_MESSAGES), count), count)
+        feed = lines.entries(sent, _FRAME)
+        figures.append(
+            Figure(
+                name=f"memory.message_of_{count}",
+                unit="µs CPU/message",
+                runs=[cost_per_message(index, feed) for _ in range(runs)],
+                conditions={"sensors": count, "rules": _RULES, "messages": len(sent)},
+            )
+        )
+    return figures
+
+
+def _resident(load: Helper, folder: Path, sensors: int) -> tuple[float, float]:
+    """Resident memory before the first message and after some of every sensor, MB."""
+    folder.mkdir()
+    line = folder / "line.toml"
+    line.write_text(lines.line_text(sensors, lines.FULL, period_s=60), encoding="utf-8")
+    with running(line, folder, "--no-simulator") as twin:
+        before = twin.memory_bytes()
+        count = _ROUNDS * sensors
+        load.prepare({"port": twin.mqtt_port, "count": count, "sensors": sensors})
+        load.go()
+        load.result(120.0)
+        twin.wait_received(count, 120.0)
+        after = twin.memory_bytes()
+        twin.stop()
+    return before / _MB, after / _MB
