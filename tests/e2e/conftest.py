@@ -307,9 +307,10 @@ def publish(
     """Publish with paho and wait for every acknowledgement; their number."""
     sender = Sender(port, client_id)
     try:
-        sent = sum(1 for name, payload in messages if sender.send(name, payload, qos))
-        until(lambda: len(sender.acked) == sent, "acknowledgements")
-        return sent
+        for name, payload in messages:
+            sender.send(name, payload, qos)
+        until(lambda: sender.confirmed == sender.sent, "acknowledgements")
+        return sender.sent
     finally:
         sender.close()
 
@@ -318,34 +319,40 @@ class Sender:
     """A device that remembers what was acknowledged to it."""
 
     def __init__(self, port: int, client_id: str) -> None:
-        self.acked: set[int] = set()
         self.lost = threading.Event()
         self._up = threading.Event()
-        self._mids: dict[int, int] = {}
-        self._count = 0
-        self._lock = threading.Lock()
+        self._sent: list[int] = []
+        # Appended to on paho's thread, under its lock: nothing may be waited for there.
+        self._confirmed: list[int] = []
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id, reconnect_on_failure=False
         )
         self._client.max_inflight_messages_set(200)
         self._client.on_connect = lambda *_: self._up.set()
-        self._client.on_publish = self._acknowledged
+        self._client.on_publish = lambda _client, _data, mid, *_: self._confirmed.append(mid)
         self._client.on_disconnect = lambda *_: self.lost.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._up.wait(LONG_S), "no CONNACK"
 
-    def send(self, name: str, payload: bytes, qos: int = 1) -> bool:
-        """Hand over a message; it counts as acknowledged by its number, 0, 1, 2 …"""
-        with self._lock:
-            info = self._client.publish(name, payload, qos)
-            self._mids[info.mid] = self._count
-            self._count += 1
-        return True
+    def send(self, name: str, payload: bytes, qos: int = 1) -> None:
+        """Hand over a message."""
+        self._sent.append(self._client.publish(name, payload, qos).mid)
 
-    def _acknowledged(self, _client: Any, _data: Any, mid: int, *_: Any) -> None:
-        with self._lock:
-            self.acked.add(self._mids[mid])
+    @property
+    def sent(self) -> int:
+        """Messages handed over."""
+        return len(self._sent)
+
+    @property
+    def confirmed(self) -> int:
+        """How many of them were acknowledged."""
+        return len(self._confirmed)
+
+    def acked(self) -> set[int]:
+        """Which ones: the first message handed over is 0."""
+        number = {mid: n for n, mid in enumerate(self._sent)}
+        return {number[mid] for mid in list(self._confirmed)}
 
     def close(self) -> None:
         """Go."""
@@ -381,24 +388,38 @@ def processes(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         process.end(signal.SIGKILL)
 
 
+class Broker:
+    """A real mosquitto on a free port that drops nothing."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        self.port = free_port()
+        self.log = folder / "mosquitto.log"
+        settings = folder / "mosquitto.conf"
+        settings.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nlog_type all\n"
+            "max_queued_messages 0\nmax_inflight_messages 0\n",
+            "utf-8",
+        )
+        with self.log.open("wb") as handle:
+            self.popen = subprocess.Popen([program, "-c", settings], stdout=handle, stderr=handle)
+        until(lambda: answers(self.port), "the broker")
+
+    def says(self, text: str) -> None:
+        """Wait until it logs a text."""
+        until(lambda: text in self.log.read_text("utf-8", "replace"), f"{text!r} in its log")
+
+    def end(self) -> None:
+        """Stop it."""
+        self.popen.terminate()
+        self.popen.wait(LONG_S)
+
+
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[int]:
-    """A real broker on a free port."""
+def mosquitto(tmp_path: Path) -> Iterator[Broker]:
+    """A real broker."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         pytest.skip("mosquitto is not installed")
-    port = free_port()
-    settings = tmp_path / "mosquitto.conf"
-    settings.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\n"
-        "max_queued_messages 0\nmax_inflight_messages 0\n",
-        "utf-8",
-    )
-    with (tmp_path / "mosquitto.log").open("wb") as log:
-        broker = subprocess.Popen([program, "-c", settings], stdout=log, stderr=log)
-    try:
-        until(lambda: answers(port), "the broker")
-        yield port
-    finally:
-        broker.terminate()
-        broker.wait(LONG_S)
+    broker = Broker(tmp_path, program)
+    yield broker
+    broker.end()

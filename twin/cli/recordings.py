@@ -19,7 +19,7 @@ from twin.model.message import Entries, Kind
 from twin.model.table import Note, Samples, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from twin.model.index import LineIndex
@@ -38,7 +38,7 @@ class Opened:
     Attributes:
         name: File or folder name.
         sha256: Hash of its content.
-        rows: Rows or entries in it.
+        rows: Rows in it; of a journal the last sequence number.
         journal: It is a journal: it has no end of its own.
         pieces: Reads it from a row on.
         attribution: Line to print when it is shown.
@@ -73,13 +73,14 @@ def _open(file: Path, timezone: str, mapping: Path | None) -> Opened:
         raise RecordingError(f"{file}: no such file")
     recording = open_recording(file, timezone=timezone, mapping=_mapping(mapping))
     if recording.format == "journal":
+        last, index = _scan(read_entries(file, _ENTRIES_AT_ONCE))
         return Opened(
             file.name,
             recording.sha256,
-            recording.rows,
+            last,
             journal=True,
             pieces=lambda skip: _after(read_entries(file, _ENTRIES_AT_ONCE), skip),
-            index=_line_of(read_entries(file, _ENTRIES_AT_ONCE)),
+            index=index,
         )
     return Opened(
         file.name,
@@ -110,11 +111,14 @@ def _journal(folder: Path) -> Opened:
     reader = Reader(journal)
     first = reader.first_seq()
     digest = hashlib.sha256()
-    last = first - 1
-    for entries in reader.entries(first):
-        last = entries.last_seq
-        digest.update(str((entries.first_seq, entries.kind, entries.topics)).encode())
-        digest.update(b"".join(entries.payloads))
+
+    def hashed() -> Iterator[Entries]:
+        for entries in reader.entries(first):
+            digest.update(str((entries.first_seq, entries.kind, entries.topics)).encode())
+            digest.update(b"".join(entries.payloads))
+            yield entries
+
+    last, index = _scan(hashed())
     if last < first:
         raise RecordingError(f"{folder}: holds no journal entries")
     return Opened(
@@ -123,16 +127,18 @@ def _journal(folder: Path) -> Opened:
         last,
         journal=True,
         pieces=lambda skip: reader.entries(max(first, skip + 1), last + 1),
-        index=_line_of(reader.entries(first)),
+        index=index,
     )
 
 
-def _line_of(runs: Iterator[Entries]) -> LineIndex | None:
-    """The first line description a journal holds."""
+def _scan(runs: Iterable[Entries]) -> tuple[int, LineIndex | None]:
+    """The last sequence number of a journal, and the first line description it holds."""
+    last, index = 0, None
     for entries in runs:
-        if entries.kind is Kind.CONFIG:
-            return parse(msgspec.json.decode(entries.payloads[0])["files"])
-    return None
+        last = entries.last_seq
+        if index is None and entries.kind is Kind.CONFIG:
+            index = parse(msgspec.json.decode(entries.payloads[0])["files"])
+    return last, index
 
 
 def _after(runs: Iterator[Entries], skip: int) -> Iterator[Entries]:
@@ -214,13 +220,13 @@ def _samples(samples: Samples, index: LineIndex | None) -> Iterator[tuple[int, s
                 )
             ]
         )
+    # A sensor without a topic of its own is sent all the same: the other side says what it is.
     topics = [
-        index.by_id[name].spec.topic if name in index.by_id else "" for name in samples.sensors
+        (index.by_id[name].spec.topic if name in index.by_id else "") or f"recording/{name}"
+        for name in samples.sensors
     ]
     for i in range(len(samples)):
         code = int(samples.code[i])
-        if not topics[code]:
-            continue
         time_ns = int(samples.time_ns[i])
         value = float(samples.value[i])
         body: dict[str, Any] = {

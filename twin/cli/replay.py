@@ -9,27 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import typer
 
 from connectors.mqtt.player import play
 from twin import __version__, config
+from twin.cli.interrupt import Interrupt
 from twin.cli.out import console, error_console, print_json, progress_bar
 from twin.cli.recordings import Opened, messages, open_all
-from twin.engine.replay import Replay, cut
+from twin.engine.replay import Replay, part_of
 from twin.errors import ConfigError, Problem
 from twin.model.message import Entries
-from twin.model.table import Note, Samples, Table
+from twin.model.table import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.progress import Progress, TaskID
+    from numpy.typing import NDArray
 
     from twin.model.index import LineIndex
+    from twin.model.table import Samples, Table
+
+    Piece = Table | Samples | Note | Entries
 
 __all__ = ["add_to"]
-
-_SHOWN = 10
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +52,11 @@ def replay(
     *,
     line: Annotated[
         Path | None,
-        typer.Option(metavar="LINE", help="Line description the recording is judged by."),
+        typer.Option(
+            metavar="LINE",
+            help="Line description the recording is judged by."
+            " Default for a journal: the versions it was recorded with.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -97,11 +104,22 @@ def replay(
         raise _wrong(
             "--out", "", "is missing", "a folder for the results, or --to mqtt://host:port"
         )
+    follow = index is None and all(o.journal for o in opened)
     if index is None:
         index = next((o.index for o in opened if o.index is not None), None)
     if index is None:
         raise _wrong("--line", "", "is missing", "the line description to judge by")
-    _judge(opened, index, out, factor, split, quiet=json)
+    out.mkdir(parents=True, exist_ok=True)
+    run = Replay(
+        out,
+        index,
+        [(o.name, o.sha256) for o in opened],
+        __version__,
+        split=split,
+        follow=follow,
+        reading=f"{zone} {mapping.read_text('utf-8') if mapping is not None else ''}",
+    )
+    _judge(run, opened, factor, quiet=json)
 
 
 def _speed(text: str) -> float | None:
@@ -120,27 +138,24 @@ def _wrong(key: str, value: str, message: str, allowed: str) -> ConfigError:
     return ConfigError([Problem("command line", 0, key, value, message, allowed)])
 
 
-def _judge(
-    opened: list[Opened],
-    index: LineIndex,
-    out: Path,
-    factor: float | None,
-    split: int | None,
-    *,
-    quiet: bool,
-) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    run = Replay(out, index, [(o.name, o.sha256) for o in opened], __version__, split=split)
+def _judge(run: Replay, opened: list[Opened], factor: float | None, *, quiet: bool) -> None:
     if run.resumed and not quiet:
         error_console.print(f"going on after row {run.rows:,} of an interrupted replay")
-    try:
-        with progress_bar(quiet=quiet) as bar:
-            task = bar.add_task("replay", total=sum(o.rows for o in opened), completed=run.rows)
-            _feed(run, opened, factor, bar, task)
-    except KeyboardInterrupt:
-        run.abandon()
-        error_console.print("interrupted; the same command goes on from here", style="yellow")
-        raise
+    with Interrupt() as interrupt, progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("replay", total=sum(o.rows for o in opened), completed=run.rows)
+        pace: _Pace | None = None
+        for piece, base in _pieces(run, opened):
+            if factor is not None and pace is None and not isinstance(piece, Note) and len(piece):
+                pace = _Pace(factor, int(_times(piece)[0]))
+            for part in _paced(piece, pace, interrupt):
+                run.feed(part, base)
+                bar.update(task, completed=run.rows)
+                # Between two parts the state is whole, so this is where it can be kept.
+                if interrupt.asked:
+                    run.abandon()
+                    message = "interrupted; the same command goes on from here"
+                    error_console.print(message, style="yellow")
+                    raise KeyboardInterrupt
     summary = run.finish(ended=not all(o.journal for o in opened))
     if quiet:
         print_json(summary)
@@ -153,44 +168,56 @@ def _judge(
         f"{summary['findings']:,} findings, {summary['alarms']:,} alarms;"
         f" {summary['samples_per_second']:,.0f} samples/s"
     )
-    console.print(f"{out / 'events.jsonl'}, {out / 'summary.json'}")
+    console.print(
+        f"{run.out / 'events.jsonl'}, {run.out / 'summary.json'}", markup=False, soft_wrap=True
+    )
 
 
-def _feed(
-    run: Replay, opened: list[Opened], factor: float | None, bar: Progress, task: TaskID
-) -> None:
+def _pieces(run: Replay, opened: list[Opened]) -> Iterator[tuple[Piece, int]]:
+    """What is not done yet, with the rows of all recordings before each piece."""
     base = 0
-    start: tuple[float, int] | None = None
     for recording in opened:
         skip = max(0, run.rows - base)
-        if skip < recording.rows or recording.rows == 0:
+        # At its very end a recording may still have notes to tell.
+        if skip <= recording.rows:
             for piece in recording.pieces(skip):
-                for part in _paced(piece, factor):
-                    if factor is not None and not isinstance(part, Note):
-                        first, last = _span(part)
-                        start = start or (time.monotonic(), first)
-                        ahead = (last - start[1]) / 1e9 / factor - (time.monotonic() - start[0])
-                        if ahead > 0:
-                            time.sleep(ahead)
-                    run.feed(part, base)
-                    bar.update(task, completed=run.rows)
+                yield piece, base
         base += recording.rows
 
 
-def _span(piece: Table | Samples | Entries) -> tuple[int, int]:
-    if isinstance(piece, Entries):
-        return piece.recv_ns[0], piece.recv_ns[-1]
-    return int(piece.time_ns[0]), int(piece.time_ns[-1])
+class _Pace:
+    """When rows are due: recorded time passes ``factor`` times as fast as real time."""
+
+    def __init__(self, factor: float, first_ns: int) -> None:
+        self._factor, self._first_ns = factor, first_ns
+        self._begin = time.monotonic()
+
+    def now_ns(self) -> int:
+        """Recorded time that has been reached."""
+        return self._first_ns + int((time.monotonic() - self._begin) * self._factor * 1e9)
+
+    def wait_s(self, time_ns: int) -> float:
+        """Seconds until a recorded time is reached."""
+        return (time_ns - self.now_ns()) / 1e9 / self._factor
 
 
-def _paced(
-    piece: Table | Samples | Note | Entries, factor: float | None
-) -> Iterator[Table | Samples | Note | Entries]:
-    """Pieces small enough that pacing shows: whole at full speed, rows one by one otherwise."""
-    if factor is None or isinstance(piece, Note):
+def _times(piece: Table | Samples | Entries) -> NDArray[np.int64]:
+    return np.array(piece.recv_ns if isinstance(piece, Entries) else piece.time_ns, np.int64)
+
+
+def _paced(piece: Piece, pace: _Pace | None, interrupt: Interrupt) -> Iterator[Piece]:
+    """Whole at full speed; otherwise what is due, as soon as it is due."""
+    if pace is None or isinstance(piece, Note):
         yield piece
         return
-    yield from cut(piece, 1)
+    times = np.maximum.accumulate(_times(piece))
+    start = 0
+    while start < len(piece):
+        interrupt.sleep(pace.wait_s(int(times[start])))
+        stop = int(np.searchsorted(times, pace.now_ns(), "right"))
+        stop = min(max(stop, start + 1), len(piece))
+        yield part_of(piece, start, stop)
+        start = stop
 
 
 def _play(
