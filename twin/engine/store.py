@@ -101,6 +101,7 @@ class StateStore:
         if stored is None:
             self._set_meta("schema", _SCHEMA_VERSION)
         elif stored != _SCHEMA_VERSION:
+            self._db.close()
             raise StateError(
                 f"{path.name} has schema {stored}; this linetwin reads {_SCHEMA_VERSION}."
                 " Move it away to rebuild it from the journal"
