@@ -7,6 +7,9 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twin.ingest import sparkplug_headers as sequence
+from twin.ingest.sparkplug_headers import scan_headers
+
 if TYPE_CHECKING:
     from connectors.recording.notebook import Notebook
     from connectors.recording.text import Text
@@ -132,4 +135,31 @@ def headers(text: Text, notes: Notebook) -> list[Header]:
         ),
         column="seq",
     )
+    _sequence(found, notes)
     return found
+
+
+def _sequence(found: list[Header], notes: Notebook) -> None:
+    """What the sequence numbers prove, node by node, told at the last message."""
+    report = scan_headers(sequence.Header(h.topic, h.seq, h.payload_ts) for h in found)
+    last = max(0, len(found) - 1)
+    for name, node in report.nodes.items():
+        if node.naive:
+            notes.add(
+                "SEQ_MISSING",
+                f"Node {name}: {node.missing} messages are missing among {node.messages}"
+                f" ({node.with_zero} when undecodable messages are not counted as one number each,"
+                f" {node.naive} when an empty number is not read as 0 either).",
+                row=last,
+                node=name,
+                missing=node.missing,
+                with_zero=node.with_zero,
+                naive=node.naive,
+            )
+        if not node.born:
+            notes.add(
+                "NO_BIRTH",
+                f"Node {name}: data without a birth certificate; one rebirth would be asked for.",
+                row=last,
+                node=name,
+            )

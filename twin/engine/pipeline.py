@@ -14,6 +14,7 @@ cut into runs, the events are the same, in the same order.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -148,11 +149,11 @@ class Pipeline:
         self._decoded(self.ingest.decode(entries), (entries.first_seq, recv), out)
 
     def _count_sources(self, entries: Entries) -> None:
-        sources = entries.sources
-        for name in set(sources) if len(set(sources[:1] + sources[-1:])) > 1 else sources[:1]:
+        newest = dict(zip(entries.sources, entries.recv_ns, strict=True))
+        for name, count in Counter(entries.sources).items():
             entry = self.sources.setdefault(name, {"messages": 0, "last_ns": 0, "state": "ok"})
-            entry["messages"] += sources.count(name)
-            entry["last_ns"] = entries.recv_ns[-1]
+            entry["messages"] += count
+            entry["last_ns"] = max(entry["last_ns"], newest[name])
 
     def _decoded(
         self, decoded: Decoded, arrival: tuple[int, NDArray[np.int64]] | None, out: Output
@@ -379,7 +380,7 @@ def _system(kind: str, rule: str, body: dict[str, Any], now_ns: int, seq: int) -
 
 def _note_event(note: Note) -> Event:
     return Event(
-        id=event_id("data_quality", note.code, note.source, note.row, note.column, note.time_ns),
+        id=event_id("data_quality", note.code, note.source, note.row, note.column, note.message),
         type="data_quality",
         rule=note.code,
         ruleset="recording",
