@@ -44,19 +44,32 @@ class Freshness:
         self._index = index
         count = len(index)
         silence = [max_silence_s(row.spec) for row in index.sensors]
-        self._silence = np.array([_NEVER if s is None else int(s * 1e9) for s in silence], np.int64)
+        self.silence_ns = np.array(
+            [_NEVER if s is None else int(s * 1e9) for s in silence], np.int64
+        )
+        self._least = int(self.silence_ns.min()) if count else _NEVER
         self.heard = np.full(count, -1, np.int64)
         self.stale = np.zeros(count, np.bool_)
-        self._due: int | None = None
+        self._bound()
 
     def due_ns(self) -> int | None:
-        """Lower bound of the next moment a sensor may become stale."""
+        """Lower bound of the next moment one of the sensors heard so far may become stale."""
         return self._due
+
+    def horizon(self, now_ns: int) -> int | None:
+        """Before this moment nobody becomes stale, whoever speaks from ``now_ns`` on."""
+        first = None if self._least == _NEVER else now_ns + self._least
+        return min((t for t in (self._due, first) if t is not None), default=None)
+
+    def ahead(self, sensor: NDArray[np.int32], recv_ns: NDArray[np.int64]) -> Ahead:
+        """The same for rows that are known beforehand."""
+        return Ahead(self, sensor, recv_ns)
 
     def hear(self, batch: Batch, recv_ns: NDArray[np.int64]) -> list[Event]:
         """Samples arrived; events for sensors that were stale before."""
         events: list[Event] = []
         sensor = batch.sensor
+        new = bool((self.idle[sensor]).any())
         back = self.stale[sensor]
         if back.any():
             for row in np.flatnonzero(back).tolist():
@@ -65,7 +78,7 @@ class Freshness:
                     self.stale[who] = False
                     events.append(self._tell("fresh", who, int(recv_ns[row]), row))
         self.heard[sensor] = recv_ns
-        if self._due is None:
+        if new:
             self._bound()
         return events
 
@@ -86,20 +99,23 @@ class Freshness:
     def silent(self) -> list[tuple[str, int]]:
         """Sensors that are stale, and since when."""
         return [
-            (self._index.sensors[who].id, int(self.heard[who] + self._silence[who]))
-            for who in np.flatnonzero(self.stale & (self._silence != _NEVER)).tolist()
+            (self._index.sensors[who].id, int(self.heard[who] + self.silence_ns[who]))
+            for who in np.flatnonzero(self.stale & (self.silence_ns != _NEVER)).tolist()
         ]
 
     def _deadlines(self) -> NDArray[np.int64]:
-        watched = (self.heard >= 0) & ~self.stale & (self._silence != _NEVER)
+        watched = (self.heard >= 0) & ~self.stale & (self.silence_ns != _NEVER)
         deadline = np.full(len(self.heard), _NEVER, np.int64)
-        deadline[watched] = self.heard[watched] + self._silence[watched]
+        deadline[watched] = self.heard[watched] + self.silence_ns[watched]
         return deadline
 
     def _bound(self) -> None:
+        """Find the next deadline, and who has none because nothing was heard of it."""
         deadline = self._deadlines()
-        least = int(deadline.min()) if len(deadline) else _NEVER
+        least = int(deadline.min(initial=_NEVER))
         self._due = None if least == _NEVER else least
+        self.idle = (deadline == _NEVER) & (self.silence_ns != _NEVER)
+        self._least = int(self.silence_ns[self.idle].min(initial=_NEVER))
 
     def _tell(self, kind: str, who: int, time_ns: int, row: int) -> Event:
         sensor = self._index.sensors[who].id
@@ -119,14 +135,13 @@ class Freshness:
             "version": self.VERSION,
             "heard": self.heard.tobytes(),
             "stale": self.stale.tobytes(),
-            "due": self._due,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a snapshot of the same line version."""
         self.heard = np.frombuffer(state["heard"], np.int64).copy()
         self.stale = np.frombuffer(state["stale"], np.bool_).copy()
-        self._due = state["due"]
+        self._bound()
 
     def follow(self, old: Freshness) -> None:
         """Take over the sensors that stay."""
@@ -136,3 +151,34 @@ class Freshness:
                 self.heard[after.index] = old.heard[row.index]
                 self.stale[after.index] = old.stale[row.index]
         self._bound()
+
+
+class Ahead:
+    """Looks ahead in rows of a recording: where the next silence may begin.
+
+    Args:
+        freshness: The deadlines so far.
+        sensor: int32[n], sensor of each row.
+        recv_ns: int64[n], when each row is heard, never going back.
+    """
+
+    def __init__(
+        self, freshness: Freshness, sensor: NDArray[np.int32], recv_ns: NDArray[np.int64]
+    ) -> None:
+        self._freshness = freshness
+        self._recv = recv_ns
+        self._order = np.argsort(sensor, kind="stable")
+        self._sensors, self._first = np.unique(sensor[self._order], return_index=True)
+        self._last = np.append(self._first[1:], len(sensor))
+
+    def horizon(self, start: int) -> int | None:
+        """Before this moment nobody becomes stale while rows from ``start`` on are heard."""
+        freshness = self._freshness
+        found = freshness.due_ns()
+        for i in np.flatnonzero(freshness.idle[self._sensors]).tolist():
+            rows = self._order[self._first[i] : self._last[i]]
+            at = int(np.searchsorted(rows, start))
+            if at < len(rows):
+                end = int(self._recv[rows[at]] + freshness.silence_ns[self._sensors[i]])
+                found = end if found is None else min(found, end)
+        return found

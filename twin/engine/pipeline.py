@@ -50,6 +50,8 @@ __all__ = ["Output", "Pipeline"]
 _STEP_NS = 1_000_000_000
 """A timer started by a message is due a second later at the earliest; runs are cut so that none
 can fall due inside one."""
+_MINUTE_NS = 60_000_000_000
+"""Dead letters are limited per minute of receive time; no run reaches over the end of one."""
 
 
 @dataclass(slots=True)
@@ -122,20 +124,20 @@ class Pipeline:
         start, count = 0, len(entries)
         while start < count:
             self._advance(int(recv[start]), out)
-            horizon = self._horizon(int(recv[start]))
-            stop = count if horizon is None else int(np.searchsorted(recv, horizon))
+            stop = int(np.searchsorted(recv, self._horizon(int(recv[start]))))
             stop = max(stop, start + 1)
             yield entries if (start, stop) == (0, count) else entries.part(start, stop)
             self.clock_ns = max(self.clock_ns, int(recv[stop - 1]))
             start = stop
 
-    def _horizon(self, now_ns: int) -> int | None:
-        due = [t for t in (self.freshness.due_ns(), self.alarms.due_ns()) if t is not None]
+    def _horizon(self, now_ns: int) -> int:
+        timers = (self.freshness.horizon(now_ns), self.alarms.due_ns())
+        due = [t for t in timers if t is not None]
         if self.ingest.has_timers:
             due.append(now_ns + _STEP_NS)
             if (at := self.ingest.due_ns()) is not None:
                 due.append(at)
-        return min(due, default=None)
+        return min(due)
 
     def _advance(self, now_ns: int, out: Output) -> None:
         self.clock_ns = now_ns = max(self.clock_ns, now_ns)
@@ -145,7 +147,8 @@ class Pipeline:
 
     def _messages(self, entries: Entries, out: Output) -> None:
         self._count_sources(entries)
-        recv = np.array(entries.recv_ns, np.int64)
+        # The wall clock may be set back, the time of the engine never goes back.
+        recv = np.maximum.accumulate(np.array(entries.recv_ns, np.int64)).clip(self.clock_ns)
         self._decoded(self.ingest.decode(entries), (entries.first_seq, recv), out)
 
     def _count_sources(self, entries: Entries) -> None:
@@ -170,7 +173,8 @@ class Pipeline:
                 self._batch(item, recv, out)
             else:
                 self._product(item, decoded, out)
-        out.letters.extend(decoded.letters)
+        # A product message is refused after the run was decoded: back to the order of arrival.
+        out.letters.extend(sorted(decoded.letters, key=_by_seq))
         out.rebirths.extend(decoded.rebirths)
 
     # -- recordings ---------------------------------------------------------------------------
@@ -191,10 +195,11 @@ class Pipeline:
         decoded.items = []
         for batch in whole:
             arrival = recv[batch.seq - first_seq]
+            ahead = self.freshness.ahead(batch.sensor, arrival)
             start = 0
             while start < len(batch):
                 self._advance(int(arrival[start]), out)
-                due = self.freshness.due_ns()
+                due = ahead.horizon(start)
                 stop = len(batch)
                 if due is not None:
                     stop = max(start + 1, int(np.searchsorted(arrival, due)))
@@ -361,6 +366,10 @@ class Pipeline:
         self.sources = state["sources"]
         for name in self._STAGES:
             getattr(self, name).restore(state["stages"][name])
+
+
+def _by_seq(letter: DeadLetter) -> int:
+    return letter.seq
 
 
 def _by_row(event: Event) -> int:
