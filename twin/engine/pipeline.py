@@ -132,7 +132,8 @@ class Pipeline:
 
     def _horizon(self, now_ns: int) -> int:
         timers = (self.freshness.horizon(now_ns), self.alarms.due_ns())
-        due = [t for t in timers if t is not None]
+        due = [now_ns - now_ns % _MINUTE_NS + _MINUTE_NS]
+        due += [t for t in timers if t is not None]
         if self.ingest.has_timers:
             due.append(now_ns + _STEP_NS)
             if (at := self.ingest.due_ns()) is not None:
