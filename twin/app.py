@@ -154,6 +154,7 @@ class Application:
                 await self._announce()
                 self.engine.start()
                 async with self._sources(), self._board(data):
+                    self._publish_open()
                     yield self
                 # Sources are closed: what they handed over is stored, then worked through.
                 await self._drain()
@@ -312,7 +313,7 @@ class Application:
     def _ask_births(self, nodes: list[tuple[str, str]]) -> None:
         """Ask Sparkplug nodes for their birth certificates, unless the request is an old one."""
         wall = self.clock.wall_ns()
-        settings = self.index.line.sparkplug
+        settings = self.engine.pipeline.index.line.sparkplug
         age_s = (wall - self.engine.pipeline.clock_ns) / 1e9
         if not settings.rebirth or age_s > settings.rebirth_max_age_s:
             return
@@ -321,9 +322,20 @@ class Application:
             for session in self.sessions:
                 session.publish(*message)
 
+    def _publish_open(self) -> None:
+        """What devices were told before the restart, with the same event ids."""
+        with self.engine.lock:
+            open_now = [o for _, _, o in self.engine.pipeline.alarms.open()]
+        with contextlib.closing(self.store.reader()) as reader:
+            for occurrence in open_now:
+                for event in reader.newest(occurrence.sensor, _ALARM_EVENTS, 100):
+                    if event.detail.get("occurrence") == occurrence.id:
+                        self._publish_alarm(event)
+                        break
+
     def _publish_alarm(self, event: Event) -> None:
         """Alarm state as a retained message for devices (lamps, horns, gateways)."""
-        head = self.index.line.line
+        head = self.engine.pipeline.index.line.line
         alarm = str(event.detail.get("alarm", ""))
         topic = f"twin/v1/{head.site}/{head.name}/alarm/{alarm}/{event.sensor}"
         body = {

@@ -404,8 +404,26 @@ class EngineView:
             }
         if index.version == before:
             return {"ok": True, "changed": False, "version": before, "problems": []}
+        warnings = self._not_before_restart(index)
         await self.activate(index, actor)
-        return {"ok": True, "changed": True, "version": index.version, "problems": []}
+        return {"ok": True, "changed": True, "version": index.version, "problems": warnings}
+
+    def _not_before_restart(self, index: LineIndex) -> list[dict[str, Any]]:
+        """Warnings about tables that are only read when linetwin starts."""
+        now = self._index().line
+        return [
+            {
+                "file": self._line_file.name,
+                "line": 0,
+                "key": key,
+                "value": "",
+                "message": "changed; connections are opened anew at the next start only",
+                "allowed": "",
+                "severity": "warning",
+            }
+            for key in ("listener", "broker")
+            if getattr(now, key) != getattr(index.line, key)
+        ]
 
     async def activate(self, index: LineIndex, actor: str) -> None:
         """Put a version of the line into the journal and wait until the engine works with it."""

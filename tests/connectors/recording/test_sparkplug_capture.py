@@ -48,5 +48,10 @@ def test_findings(capture):
     assert len(frames["TOPIC_MALFORMED"]) == 10
     assert frames["UNDECODABLE"] == [211, 270, 394, 566, 643]
     assert frames["SEQ_EMPTY"] == [355, 671]
+    (lost,) = [note.detail for note in capture.notes if note.code == "SEQ_MISSING"]
+    assert (lost["node"], lost["missing"]) == ("org_A/702", 11)
+    assert (lost["with_zero"], lost["naive"]) == (16, 18)
+    unborn = [note.detail["node"] for note in capture.notes if note.code == "NO_BIRTH"]
+    assert sorted(unborn) == ["org_A/702", "org_A/node_13", "org_A/node_18", "org_A/node_7"]
     assert list(capture.pieces()) == capture.notes
     assert "CRLF" in {note.code for note in capture.notes}
