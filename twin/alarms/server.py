@@ -138,8 +138,10 @@ class Alarms:
                         events.extend(self._clear(instance, now_ns))
         return events
 
-    def stale(self, sensor: str, since_ns: int, now_ns: int, *, silent: bool) -> list[Event]:
-        """A sensor fell silent or spoke again."""
+    def stale(
+        self, sensor: str, since_ns: int, now_ns: int, *, silent: bool, row: int = 0
+    ) -> list[Event]:
+        """A sensor fell silent, or spoke again with row ``row`` of a batch."""
         events: list[Event] = []
         for instance in self._stale.get(sensor, ()):
             if silent and instance.current is not None and instance.current.active:
@@ -148,7 +150,7 @@ class Alarms:
                 occurrence = self._raise(instance, since_ns, now_ns)
                 events.append(self._tell("system_alarm", instance, occurrence, now_ns))
             else:
-                events.extend(self._clear(instance, now_ns))
+                events.extend(self._clear(instance, now_ns, row=row))
         for instance in self._instances.values():
             if instance.row.id == sensor and instance.current and instance.spec.when != "stale":
                 instance.current.input_stale = silent

@@ -236,10 +236,9 @@ class Pipeline:
         charted.sort(key=_by_row)
         self.findings += sum(1 for event in charted if event.type == "finding")
         silence = self._silence(self.freshness.hear(batch, recv_ns))
-        events = found + charted + self.formation.update(batch)
+        events = silence + found + charted + self.formation.update(batch)
         events += self.alarms.update(batch, charted, name_of)
         events.sort(key=_by_row)
-        out.events.extend(silence)
         out.events.extend(events)
         self.latest.take(batch, recv_ns)
         out.batches.append(batch)
@@ -249,9 +248,10 @@ class Pipeline:
         found: list[Event] = []
         for event in events:
             found.append(event)
+            silent = event.type == "stale"
             found.extend(
                 self.alarms.stale(
-                    event.sensor, event.t_first, event.t_last, silent=event.type == "stale"
+                    event.sensor, event.t_first, event.t_last, silent=silent, row=event.row
                 )
             )
         return found
