@@ -23,6 +23,7 @@ __all__ = [
     "line_text",
     "message",
     "messages",
+    "quiet_values",
     "sample_values",
 ]
 
@@ -95,6 +96,16 @@ def bench_index(
 def sample_values(count: int) -> NDArray[np.float64]:
     """Values around 50 with standard deviation 1, the same in every run."""
     return np.random.default_rng(_SEED).normal(50.0, 1.0, count).round(3)
+
+
+_QUIET = np.array([0.4, 1.2, 0.1, -0.6, -1.2, -0.3, 0.7, -0.8])
+
+
+def quiet_values(count: int, sensors: int) -> NDArray[np.float64]:
+    """Values in turn of all sensors that break no rule of any chart: the arithmetic is left."""
+    number = np.arange(count)
+    value: NDArray[np.float64] = 50.0 + _QUIET[(number // sensors + number % sensors) % len(_QUIET)]
+    return value
 
 
 @dataclass(frozen=True, slots=True)

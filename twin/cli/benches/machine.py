@@ -23,6 +23,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
+        "threads_per_core": _threads_per_core(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "load_before": round(os.getloadavg()[0], 2),
@@ -39,6 +40,15 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _threads_per_core() -> int:
+    """Logical processors that share a core with the first one: they slow each other down."""
+    file = Path("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list")
+    if not file.exists():
+        return 1
+    first, _, last = file.read_text("ascii").strip().partition("-")
+    return int(last) - int(first) + 1 if last else len(first.split(","))
 
 
 def _package(name: str) -> str:
