@@ -345,8 +345,10 @@ class EngineView:
         found = []
         with self._reading:
             stored = self._reader.occurrences(500)
+        acked: dict[tuple[str, str], Occurrence] = {}
         for body in stored:
             occurrence = msgspec.convert(body, Occurrence)
+            _cover(occurrence, acked)
             spec, row = specs.get(occurrence.alarm), index.by_id.get(occurrence.sensor)
             if occurrence.id in live:
                 found.append(live[occurrence.id])
@@ -626,6 +628,16 @@ def _event(number: int, event: Event) -> dict[str, Any]:
         "value": event.value,
         "detail": event.detail,
     }
+
+
+def _cover(occurrence: Occurrence, acked: dict[tuple[str, str], Occurrence]) -> None:
+    """Acknowledging an occurrence acknowledges those before it; newest come first."""
+    key = occurrence.alarm, occurrence.sensor
+    newer = acked.get(key)
+    if occurrence.acked_ns:
+        acked[key] = occurrence
+    elif newer is not None and not occurrence.active:
+        occurrence.acknowledge(newer.acked_by, newer.comment, newer.acked_ns)
 
 
 def _alarm(spec: Alarm, row: SensorRow, o: Occurrence) -> dict[str, Any]:
