@@ -49,7 +49,9 @@ def check(
             print_json({"ok": False, "problems": problems})
         else:
             for problem in error.problems:
-                error_console.print(str(problem), style="red", markup=False, highlight=False)
+                error_console.print(
+                    str(problem), style="red", markup=False, highlight=False, soft_wrap=True
+                )
             error_console.print(f"{len(error.problems)} problem(s)", style="bold red")
         raise typer.Exit(Exit.WRONG_SETTINGS) from error
     if json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -57,14 +58,17 @@ def ledger_of(data: Path) -> dict[str, Any]:
     Raises:
         RecordingError: The folder holds no line's data.
     """
-    if not (data / "state.db").exists():
-        raise RecordingError(f"{data}: no state.db; give the data folder of a line")
-    store = StateStore(data / "state.db", __version__)
-    try:
-        counts, cursor = store.ledger, store.cursor
-        sha = store.events_sha256()
-    finally:
-        store.close()
+    counts: dict[str, Any] = {}
+    cursor, sha = 0, hashlib.sha256().hexdigest()
+    if (data / "state.db").exists():
+        store = StateStore(data / "state.db", __version__)
+        try:
+            counts, cursor = store.ledger, store.cursor
+            sha = store.events_sha256()
+        finally:
+            store.close()
+    elif not list_segments(data / "journal"):
+        raise RecordingError(f"{data}: no journal and no state.db; give the data folder of a line")
     last = cursor
     for entries in Reader(data / "journal").entries(cursor + 1):
         last = entries.last_seq
@@ -141,7 +145,7 @@ def _line(file: Path) -> list[tuple[str, str, str]]:
 
 
 def _data(data: Path) -> list[tuple[str, str, str]]:
-    if not (data / "state.db").exists():
+    if not (data / "state.db").exists() and not list_segments(data / "journal"):
         return [("data", "warn", f"{data}: nothing there yet")]
     found: list[tuple[str, str, str]] = []
     facts = ledger_of(data)

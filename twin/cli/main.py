@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import sys
 from typing import Annotated
 
@@ -60,19 +61,27 @@ def main() -> None:
         app(standalone_mode=True)
     except ConfigError as error:
         for problem in error.problems:
-            error_console.print(str(problem), style="red", markup=False, highlight=False)
+            _say(problem)
         code = Exit.WRONG_SETTINGS
     except RecordingError as error:
-        error_console.print(str(error), style="red", markup=False, highlight=False)
+        _say(error)
         code = Exit.UNREADABLE
     except (SourceError, OSError) as error:
-        error_console.print(str(error), style="red", markup=False, highlight=False)
+        _say(error)
         code = Exit.UNREACHABLE
     except TwinError as error:
-        error_console.print(str(error), style="red", markup=False, highlight=False)
+        _say(error)
+        code = Exit.FAILED
+    except sqlite3.Error as error:
+        _say(f"a file of the data folder is damaged: {error}; see linetwin doctor --data DIR")
         code = Exit.FAILED
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     else:
         return
     sys.exit(code)
+
+
+def _say(error: object) -> None:
+    """One sentence on one line: a wrapped path can neither be copied nor searched for."""
+    error_console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from twin.app import Application, RunOptions
@@ -17,6 +18,8 @@ from twin.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
 __all__ = ["add_to", "demo_line", "summary_of"]
 
@@ -168,7 +171,7 @@ def _default_data(line: Path) -> Path:
 def _run(options: RunOptions, seconds: float | None, *, quiet: bool) -> None:
     outcome = asyncio.run(_serve(options, seconds, quiet=quiet))
     if quiet:
-        print_json(outcome)
+        print_json(summary_of(outcome))
     else:
         _print_ledger(outcome)
     if not outcome["balanced"]:
@@ -179,8 +182,8 @@ async def _serve(options: RunOptions, seconds: float | None, *, quiet: bool) -> 
     application = Application(options)
     application.handle_signals()
     async with application.running():
-        if not quiet:
-            _greet(application)
+        # With --json stdout belongs to the result; address and first password are told all the same.
+        _greet(application, error_console if quiet else console)
         with contextlib.suppress(TimeoutError), _watch(application, quiet=quiet) as refresh:
             async with asyncio.timeout(seconds):
                 while not application.stop.is_set():
@@ -189,34 +192,33 @@ async def _serve(options: RunOptions, seconds: float | None, *, quiet: bool) -> 
                         await asyncio.wait_for(application.stop.wait(), 0.5)
         if application.failure is not None:
             raise application.failure
-    return summary_of(application)
+    return application.final
 
 
-def summary_of(application: Application) -> dict[str, Any]:
+def summary_of(ledger: dict[str, Any]) -> dict[str, Any]:
     """The ledger as ``run --json`` prints it."""
-    ledger = application.final
-    return {key: ledger[key] for key in (*_KEYS, "balanced")}
+    return {key: ledger[key] for key in _KEYS}
 
 
-def _greet(application: Application) -> None:
+def _greet(application: Application, out: Console) -> None:
     line = application.index.line
-    title = line.line.title or line.line.name
+    title = escape(line.line.title or line.line.name)
     simulated = line.line.simulated and "simulated" not in title
     mark = " [bold yellow](simulated)[/]" if simulated else ""
-    console.print(f"[bold]linetwin[/] runs [bold]{title}[/]{mark}")
+    said = [f"[bold]linetwin[/] runs [bold]{title}[/]{mark}"]
     if application.board is not None:
-        console.print(f"  board    {application.board.url}")
+        said.append(f"  board    {application.board.url}")
     if application.listener is not None:
-        console.print(f"  MQTT     mqtt://{line.listener.host}:{application.listener.port}")
-    for broker in line.broker:
-        console.print(f"  broker   mqtt://{broker.host}:{broker.port}")
-    console.print(f"  data     {application.options.data}")
+        said.append(f"  MQTT     mqtt://{line.listener.host}:{application.listener.port}")
+    said += [f"  broker   mqtt://{broker.host}:{broker.port}" for broker in line.broker]
+    said.append(f"  data     {escape(str(application.options.data))}")
     if application.first_password:
-        console.print(
+        said.append(
             f"  log in   user [bold]admin[/], password [bold]{application.first_password}[/]"
             " (shown only this once)"
         )
-    console.print("  stop     Ctrl-C\n")
+    said.append("  stop     Ctrl-C\n")
+    out.print("\n".join(said), soft_wrap=True)
 
 
 @contextlib.contextmanager

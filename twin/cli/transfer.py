@@ -84,6 +84,10 @@ def export(
     else:
         journal = data / "journal" if (data / "journal").is_dir() else data
         reader = Reader(journal)
+        if next(reader.entries(reader.first_seq()), None) is None:
+            raise RecordingError(
+                f"{data}: holds no journal entries; give the data folder of a line"
+            )
         runs = reader.entries(reader.first_seq())
         if samples:
             index = config.load(line) if line is not None else None
@@ -100,10 +104,11 @@ def export(
 def _samples_of(runs: Iterator[Entries], index: LineIndex | None) -> Iterator[Samples]:
     """Accepted samples of a journal, judged as they were when they came."""
     pipeline: Pipeline | None = Pipeline(index, keep_line=True) if index is not None else None
-    row = 0
+    row = unjudged = 0
     for entries in runs:
         if pipeline is None:
             if entries.kind is not Kind.CONFIG:
+                unjudged += entries.kind is Kind.MESSAGE
                 continue
             import msgspec  # noqa: PLC0415 - only here
 
@@ -123,6 +128,19 @@ def _samples_of(runs: Iterator[Entries], index: LineIndex | None) -> Iterator[Sa
                 units,
             )
             row += len(batch)
+    if pipeline is None and unjudged:
+        raise ConfigError(
+            [
+                Problem(
+                    "command line",
+                    0,
+                    "--line",
+                    "",
+                    "is missing: these entries were recorded and never run",
+                    "the line description to judge them by",
+                )
+            ]
+        )
 
 
 def import_(

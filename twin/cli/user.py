@@ -10,6 +10,7 @@ import typer
 
 from dashboards.board.auth import ROLES, Users
 from twin.cli.out import console, print_json
+from twin.errors import ConfigError, Problem
 
 __all__ = ["add_to"]
 
@@ -32,14 +33,21 @@ def add(
     """Add a user, or give one a new password; prints the password once."""
     password = secrets.token_urlsafe(12)
     data.mkdir(parents=True, exist_ok=True)
-    Users(data / "users.json").put(name, password, role)
-    console.print(f"{name} ({role}): {password}", markup=False)
+    known = Users(data / "users.json")
+    if known.first_password and name != "admin":
+        # The file is new and holds the first user too, whose password nobody would ever see.
+        _print("admin", "admin", known.first_password)
+    known.put(name, password, role)
+    _print(name, role, password)
 
 
 @users.command("disable")
 def disable(name: Annotated[str, typer.Argument(help="User name.")], *, data: DataOption) -> None:
     """Lock a user out; sessions end within seconds."""
-    Users(data / "users.json").disable(name)
+    known = _known(data)
+    if name not in known.names():
+        raise _wrong("NAME", name, "is no user", ", ".join(sorted(known.names())))
+    known.disable(name)
     console.print(f"{name} is locked out", markup=False)
 
 
@@ -48,9 +56,24 @@ def list_(
     *, data: DataOption, json: Annotated[bool, typer.Option("--json", help="JSON.")] = False
 ) -> None:
     """List users and roles."""
-    names = Users(data / "users.json").names()
+    names = _known(data).names()
     if json:
         print_json(names)
     else:
         for name, role in sorted(names.items()):
             console.print(f"{name:20} {role}", markup=False)
+
+
+def _print(name: str, role: str, password: str) -> None:
+    console.print(f"{name} ({role}): {password}", markup=False, soft_wrap=True)
+
+
+def _known(data: Path) -> Users:
+    """The users there are; looking for them makes none."""
+    if not (data / "users.json").exists():
+        raise _wrong("--data", str(data), "holds no users yet", "the data folder of a line")
+    return Users(data / "users.json")
+
+
+def _wrong(key: str, value: str, message: str, allowed: str) -> ConfigError:
+    return ConfigError([Problem("command line", 0, key, value, message, allowed)])
