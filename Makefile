@@ -30,7 +30,7 @@ bench: $(VENV)/.run ## Measure throughput and latency on this machine
 
 ##@ Develop
 test: $(VENV)/.dev peers ## Run every test but the long fault tests
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 chaos: $(VENV)/.dev peers ## Run the long fault tests
 	$(BIN)/pytest tests -m chaos --timeout=0

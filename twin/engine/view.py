@@ -12,8 +12,8 @@ import numpy as np
 
 from twin import config
 from twin.alarms import Occurrence
-from twin.alarms.server import title_of
 from twin.config.propose import propose_row
+from twin.engine import present
 from twin.engine.freshness import max_silence_s
 from twin.engine.rate import CpuMeter, Rate
 from twin.engine.runner import ledger_of
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from twin.engine.store import StateStore
     from twin.history import History
     from twin.journal import Journal
-    from twin.model.event import Event
     from twin.model.index import LineIndex, SensorRow
-    from twin.model.line import Alarm
     from twin.ports import Clock
 
 __all__ = ["EngineView"]
@@ -167,7 +165,7 @@ class EngineView:
         return {
             "sensor": row.id,
             "title": row.spec.title or row.spec.key,
-            "value": _number(value),
+            "value": present.number(value),
             "unit": row.spec.unit,
             "quality": "good"
             if quality >= GOOD
@@ -178,7 +176,7 @@ class EngineView:
             "age_s": None if age is None else round(age, 3),
             "state": state,
             "role": str(row.spec.role),
-            "limits": _limits(row),
+            "limits": present.limits_of(row),
             "spark": latest.spark(i) if sparks else [],
             "finding": finding,
             "alarm": occurrence.id if occurrence is not None else None,
@@ -193,7 +191,7 @@ class EngineView:
         ]
         if not events:
             return None
-        return _finding(max(events, key=lambda event: event.t_last), is_open=True)
+        return present.finding(max(events, key=lambda event: event.t_last), is_open=True)
 
     def _product_at(self, station: str, rows: list[SensorRow]) -> dict[str, Any] | None:
         product = self._engine.pipeline.products.at(station)
@@ -275,9 +273,9 @@ class EngineView:
             "start": iso(int(found["t"][0])),
             "end": iso(int(found["t"][-1])),
             "t": (np.asarray(found["t"]) / 1e9).tolist(),
-            "mean": _numbers(found["mean"]),
-            "min": _numbers(found["min"]),
-            "max": _numbers(found["max"]),
+            "mean": present.numbers(found["mean"]),
+            "min": present.numbers(found["min"]),
+            "max": present.numbers(found["max"]),
         }
 
     def chart(self, sensor: str, points: int) -> dict[str, Any] | None:
@@ -299,7 +297,7 @@ class EngineView:
             "sensor": sensor,
             "title": tile["title"],
             "unit": row.spec.unit,
-            "limits": _limits(row),
+            "limits": present.limits_of(row),
             "state": tile["state"],
             "t": [],
             "v": [],
@@ -319,11 +317,13 @@ class EngineView:
         else:
             newest = self._history.last(sensor, points)
             answer["t"] = (np.asarray(newest["t"]) / 1e9).tolist()
-            answer["v"] = _numbers(newest["value"])
+            answer["v"] = present.numbers(newest["value"])
             answer["rules"] = [[] for _ in answer["t"]]
         with self._reading:
             found = self._reader.newest(sensor, ("finding", "validity"), 50)
-        answer["findings"] = [_finding(event, is_open=event.id in open_now) for event in found]
+        answer["findings"] = [
+            present.finding(event, is_open=event.id in open_now) for event in found
+        ]
         return answer
 
     def _index(self) -> LineIndex:
@@ -336,7 +336,7 @@ class EngineView:
         """See :class:`twin.ports.View`."""
         with self._engine.lock:
             alarms = self._engine.pipeline.alarms
-            current = [_alarm(spec, row, o) for spec, row, o in alarms.open()]
+            current = [present.alarm(spec, row, o) for spec, row, o in alarms.open()]
             index = self._engine.pipeline.index
         if not history:
             return current
@@ -353,7 +353,7 @@ class EngineView:
             if occurrence.id in live:
                 found.append(live[occurrence.id])
             elif spec is not None and row is not None:
-                found.append(_alarm(spec, row, occurrence))
+                found.append(present.alarm(spec, row, occurrence))
         return found
 
     async def act(self, action: dict[str, Any]) -> dict[str, Any]:
@@ -475,7 +475,7 @@ class EngineView:
         """See :class:`twin.ports.View`."""
         with self._reading:
             found = self._reader.events(after, limit, sensor)
-        return [_event(number, event) for number, event in found]
+        return [present.event(number, event) for number, event in found]
 
     def dead_letters(self, limit: int) -> list[dict[str, Any]]:
         """See :class:`twin.ports.View`."""
@@ -577,59 +577,6 @@ class EngineView:
         self._reader.close()
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _numbers(values: Any) -> list[float | None]:
-    return [_number(float(v)) for v in values]
-
-
-def _limits(row: SensorRow) -> dict[str, Any] | None:
-    limits, chart = row.spec.limits, row.spec.chart
-    if limits is None and chart is None:
-        return None
-    return {
-        "target": limits.target if limits else None,
-        "lsl": limits.lsl if limits else None,
-        "usl": limits.usl if limits else None,
-        "centre": chart.centre if chart else None,
-        "lcl": chart.centre - 3 * chart.sigma if chart else None,
-        "ucl": chart.centre + 3 * chart.sigma if chart else None,
-    }
-
-
-def _finding(event: Event, *, is_open: bool) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "rule": event.rule,
-        "text": str(event.detail.get("meaning", event.rule)),
-        "t_first": iso(event.t_first),
-        "t_last": iso(event.t_last),
-        "open": is_open,
-        "value": event.value,
-        "product": event.product,
-        "place": event.place,
-    }
-
-
-def _event(number: int, event: Event) -> dict[str, Any]:
-    return {
-        "number": number,
-        "id": event.id,
-        "type": event.type,
-        "rule": event.rule,
-        "ruleset": event.ruleset,
-        "sensor": event.sensor,
-        "product": event.product,
-        "place": event.place,
-        "t_first": iso(event.t_first),
-        "t_last": iso(event.t_last),
-        "value": event.value,
-        "detail": event.detail,
-    }
-
-
 def _cover(occurrence: Occurrence, acked: dict[tuple[str, str], Occurrence]) -> None:
     """Acknowledging an occurrence acknowledges those before it; newest come first."""
     key = occurrence.alarm, occurrence.sensor
@@ -638,36 +585,3 @@ def _cover(occurrence: Occurrence, acked: dict[tuple[str, str], Occurrence]) -> 
         acked[key] = occurrence
     elif newer is not None and not occurrence.active:
         occurrence.acknowledge(newer.acked_by, newer.comment, newer.acked_ns)
-
-
-def _alarm(spec: Alarm, row: SensorRow, o: Occurrence) -> dict[str, Any]:
-    acked = None
-    if o.acked_ns:
-        acked = {"by": o.acked_by, "at": iso(o.acked_ns), "comment": o.comment}
-    return {
-        "occurrence": o.id,
-        "alarm": o.alarm,
-        "title": title_of(spec, row),
-        "priority": str(spec.priority),
-        "alarm_class": str(spec.alarm_class),
-        "state": str(o.state()),
-        "sensor": o.sensor,
-        "sensor_title": row.spec.title or row.id,
-        "value": o.value,
-        "limit": o.limit,
-        "unit": row.spec.unit,
-        "onset": iso(o.onset_ns),
-        "raised": iso(o.raised_ns),
-        "cleared": iso(o.cleared_ns) if o.cleared_ns else None,
-        "acked": acked,
-        "cause": spec.cause,
-        "consequence": spec.consequence,
-        "action": spec.action,
-        "respond_s": spec.respond_s,
-        "product": o.product,
-        "place": o.place,
-        "rule": o.rule,
-        "rule_text": o.rule_text,
-        "first_sample": {"time": iso(o.first_ns), "value": o.value},
-        "count": o.number,
-    }
