@@ -124,14 +124,16 @@ class Engine:
         """Repeat what was committed after the snapshot; nothing of it is written again."""
         target = self._store.cursor
         while self.processed < target:
-            runs = self._journal.read(self.processed + 1, target - self.processed)
-            if not runs:
+            runs = self._journal.read(self.processed + 1, self.settings.batch)
+            there = min(runs[0].first_seq, target + 1) if runs else target + 1
+            if there > self.processed + 1:
                 # Entries are gone (damage, retention): their results stand, their state is lost.
-                log.warning("entries %d-%d cannot be repeated", self.processed + 1, target)
-                self.processed = target
-                break
+                log.warning("entries %d-%d cannot be repeated", self.processed + 1, there - 1)
+                self.processed = there - 1
             for entries in runs:
                 run = entries
+                if run.first_seq > target:
+                    break
                 if run.last_seq > target:
                     run = run.part(0, target - run.first_seq + 1)
                 out = self.pipeline.feed(run)

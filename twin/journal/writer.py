@@ -386,7 +386,8 @@ class Journal:
         found: list[Entries] = []
         count = 0
         reader = Reader(self.folder)
-        for entries in reader.entries(first_seq, min(committed + 1, first_seq + limit)):
+        # Not bounded by number: entries may be missing, and then the next ones there are wanted.
+        for entries in reader.entries(first_seq, committed + 1):
             found.append(entries)
             count += len(entries)
             if count >= limit:
