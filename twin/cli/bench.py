@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from twin.cli.benches import BENCHES, measure
 from twin.cli.out import Exit, console, error_console, print_json
@@ -68,12 +67,14 @@ def bench(
             work = Work(
                 folder=Path(folder), runs=runs, scale=QUICK if quick else 1.0, say=_progress
             )
+            load = round(os.getloadavg()[0], 2)
             try:
                 found = measure(name, work)
             except (RuntimeError, OSError, TwinError) as error:
                 failed = True
                 found = [skipped(name, "", f"failed: {error}")]
         for figure in found:
+            figure.conditions["load_average_before"] = load
             error_console.print(f"  {_line_of(figure)}", markup=False)
         figures += found
     if json:
@@ -125,23 +126,26 @@ def _line_of(figure: Figure) -> str:
 
 
 def _print_table(about: dict[str, Any], figures: list[Figure]) -> None:
-    console.print(", ".join(f"{key} {value}" for key, value in about.items()), markup=False)
-    table = Table("figure", "median", "min - max", "aim", box=None, pad_edge=False)
+    _plain(", ".join(f"{key} {value}" for key, value in about.items()))
     for figure in figures:
-        span = f"{_number(min(figure.runs))} - {_number(max(figure.runs))}" if figure.runs else ""
-        value = f"{_number(figure.value)} {figure.unit}" if figure.runs else "not measured"
-        table.add_row(figure.name, value, span, _aim(figure))
         if figure.skipped:
-            table.add_row("", f"[dim]{escape(figure.skipped)}[/]")
+            _plain(f"{figure.name:36} not measured: {figure.skipped}")
+            continue
+        value = f"{_number(figure.value):>10} {figure.unit}"
+        span = f"{_number(min(figure.runs))} - {_number(max(figure.runs))}"
+        _plain(f"{figure.name:36}{value:28} {span:24} {_aim(figure)}".rstrip())
         for other in figure.comparison:
-            told = other.get("skipped") or f"{_number(other['value'])} {other['unit']}"
-            table.add_row(f"[dim]  {escape(other['name'])}[/]", f"[dim]{escape(told)}[/]")
-    console.print(table)
+            told = other.get("skipped") or f"{_number(other['value']):>10} {other['unit']}"
+            _plain(f"  {other['name']:34}{told}")
+
+
+def _plain(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def _aim(figure: Figure) -> str:
     if figure.budget is None:
         return ""
     sign = "≤" if figure.better == "lower" else "≥"
-    verdict = {None: "", True: ", met", False: ", [red]missed[/]"}[figure.met]
+    verdict = {None: "", True: ", met", False: ", missed"}[figure.met]
     return f"{sign} {_number(figure.budget)}{verdict}"

@@ -138,6 +138,11 @@ class Child:
         return 0.0
 
     @property
+    def code(self) -> int | None:
+        """Exit code; None while it runs."""
+        return self._process.returncode
+
+    @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None

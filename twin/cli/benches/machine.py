@@ -26,7 +26,6 @@ def machine() -> dict[str, Any]:
         "threads_per_core": _threads_per_core(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
-        "load_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "linetwin": __version__,
         "sqlite": sqlite3.sqlite_version,

@@ -30,24 +30,21 @@ _RULES = "8 run rules, EWMA, CUSUM, Hampel (11)"
 def measure(work: Work) -> list[Figure]:
     """Resident memory of a running line, and processor time per message at two sizes."""
     sensors = work.count(_SENSORS, 2 * _FEW)
-    # Starting with so many sensors takes its time, and memory varies little.
-    runs = min(work.runs, 2)
-    taken = []
+    work.say(f"a line with {sensors:,} sensors")
     with helper("load", work.folder) as load:
-        for run in range(runs):
-            work.say(f"run {run + 1}: a line with {sensors:,} sensors")
-            taken.append(_resident(load, work.folder / f"memory-{run}", sensors))
+        before, after = _resident(load, work.folder, sensors)
     conditions: dict[str, Any] = {"sensors": sensors, "rules": _RULES}
     figures = [
         Figure(
             name="memory.resident",
             unit="MB",
-            runs=[after for _, after in taken],
+            runs=[after],
             budget=_BUDGET_MB,
             conditions={
                 **conditions,
                 "samples_per_sensor": _ROUNDS,
-                "before_the_first_message_mb": [round(before) for before, _ in taken],
+                "before_the_first_message_mb": round(before),
+                "runs": "one; it hardly varies",
             },
         )
     ]
@@ -61,7 +58,7 @@ def measure(work: Work) -> list[Figure]:
             Figure(
                 name=f"memory.message_among_{name}",
                 unit="µs CPU/message",
-                runs=[cost_per_message(index, feed, known) for _ in range(runs)],
+                runs=[cost_per_message(index, feed, known) for _ in range(min(work.runs, 2))],
                 conditions={"sensors": count, "rules": _RULES, "messages": counted},
             )
         )
@@ -70,7 +67,6 @@ def measure(work: Work) -> list[Figure]:
 
 def _resident(load: Helper, folder: Path, sensors: int) -> tuple[float, float]:
     """Resident memory before the first message and after some of every sensor, MB."""
-    folder.mkdir()
     line = folder / "line.toml"
     line.write_text(lines.line_text(sensors, lines.FULL, period_s=60), encoding="utf-8")
     with running(line, folder, "--no-simulator") as twin:

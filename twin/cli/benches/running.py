@@ -102,20 +102,21 @@ class Twin:
         """Resident memory now, bytes."""
         return memory_bytes(self.child.pid)
 
-    def stop(self) -> float:
-        """End it and keep its ledger in ``outcome``; its whole processor time, s.
+    def stop(self) -> None:
+        """End it and keep its ledger in ``outcome``.
 
         Raises:
             RuntimeError: It left no ledger, or one that does not balance.
         """
-        took = self.child.end()
+        self.child.check()
+        self.child.end()
         told = self.child.lines()
-        if not told:
-            self.child.check()
-        self.outcome = json.loads(told[-1])
-        if not self.outcome["balanced"] or self.outcome["pending"]:
-            raise RuntimeError(f"the ledger does not balance: {self.outcome}")
-        return took
+        if self.child.code or not told:
+            raise RuntimeError(f"linetwin ended with {self.child.code} instead of a ledger")
+        outcome = self.outcome = json.loads(told[-1])
+        rejected = sum(outcome["rejected"].values())
+        if outcome["pending"] or outcome["received"] != outcome["stored"] + rejected:
+            raise RuntimeError(f"the ledger does not balance: {outcome}")
 
 
 @contextmanager

@@ -173,10 +173,14 @@ def _wire(load: Helper, folder: Path, port: int, count: int) -> float:
     program = find_program("mosquitto_sub") or ""
     options = ["-h", "127.0.0.1", "-p", str(port), "-t", _TOPIC, "-q", "1", "-c", "-i", "bench-sub"]
     Child("mosquitto_sub", [program, *options, "-E"], folder).wait(10.0)
-    load.go()
     child = Child("mosquitto_sub", [program, *options, "-C", str(count), "-F", "%p"], folder)
-    load.result(120.0)
-    cpu = child.wait(60.0)
+    try:
+        load.go()
+        load.result(120.0)
+        cpu = child.wait(60.0)
+    finally:
+        if child.running:
+            child.end()
     received = len(child.lines())
     if received != count:
         raise RuntimeError(f"mosquitto_sub received {received} of {count} messages")
