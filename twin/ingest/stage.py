@@ -123,6 +123,9 @@ class Ingest:
                     rows = self._other(route, entries, i, rows, out)
             except DecodeError as error:
                 self._refuse(entries, i, error.reason, error.detail, out)
+            except Exception as error:  # noqa: BLE001 - what nobody foresaw must not stop the line
+                detail = f"linetwin failed on it, please report: {type(error).__name__}: {error}"
+                self._refuse(entries, i, Reason.HANDLER_ERROR, detail, out)
         self._flush(entries, rows, out)
         # Checks speak after decoding has ended: back to the order of arrival.
         out.letters.sort(key=_by_seq)

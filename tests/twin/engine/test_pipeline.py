@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from twin.config import parse
 from twin.engine.pipeline import Pipeline
+from twin.ingest import stage
+from twin.ingest.payload import read_single
 from twin.model.event import SYSTEM_TYPES, line_of
 from twin.model.message import Entries, Kind
 from twin.model.table import Table
@@ -61,6 +63,25 @@ def test_samples_go_through_all_stages(index):
     assert [len(batch) for batch in out.batches] == [2]
     assert (pipeline.findings, pipeline.alarms.raised) == (1, 2)
     assert pipeline.sources["mqtt:a"]["messages"] == 2
+
+
+def test_message_linetwin_fails_on_is_refused(index, monkeypatch):
+    """A mistake of ours in one message is a dead letter, and its neighbours are stored."""
+
+    def fail(payload, *rest):
+        if b"13" in payload:
+            raise ZeroDivisionError("ours")
+        return read_single(payload, *rest)
+
+    monkeypatch.setattr(stage, "read_single", fail)
+    pipeline = Pipeline(index)
+    rows = messages((1, "temp", 50, 1), (2, "temp", 1.13, 2), (3, "temp", 51, 3))
+    out = pipeline.feed(rows)
+    (letter,) = out.letters
+    assert (letter.reason, letter.seq) == ("HANDLER_ERROR", 2)
+    assert "ZeroDivisionError: ours" in letter.detail
+    assert out.batches[0].value.tolist() == [50, 51]
+    assert pipeline.ingest.received == pipeline.ingest.stored + 1
 
 
 def test_silence_comes_before_the_message_that_ends_it(index):
