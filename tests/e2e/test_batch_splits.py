@@ -329,7 +329,7 @@ def check(line: Any, script: Script, cuts: set[int], stops: set[int]) -> None:
 PLACES = st.sets(st.integers(0, 200), max_size=12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=60)
 @given(
     script=journals(GENERAL, [f"bench/line1/calender/s{n}" for n in range(4)]),
     cuts=PLACES,
@@ -340,7 +340,7 @@ def test_bench_line(script: Script, cuts: set[int], stops: set[int]) -> None:
     check(BENCH_LINE, script, cuts, stops)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     script=journals([*GENERAL, *MIXED_STEPS, *MIXED_STEPS], ["calender/gauge"]),
     cuts=PLACES,

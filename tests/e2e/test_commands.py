@@ -14,7 +14,6 @@ import typer
 from typer.testing import CliRunner
 
 from tests.e2e.conftest import (
-    BENCH,
     ROOT,
     SMALL,
     balanced,
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.conftest import Broker, Line, Process
+
+    Here = Callable[..., tuple[object, str, str]]
 
 pytestmark = [pytest.mark.slow]
 PILOT = ROOT / "examples" / "pilot-line" / "line.toml"
@@ -75,6 +76,19 @@ def test_help_mentions_every_option(words: str) -> None:
             assert parameter.help, f"{words}: {parameter.name} says nothing"
 
 
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Runs a command that starts nothing without a process of its own: exit code, stdout, stderr."""
+
+    def run(*words: object) -> tuple[object, str, str]:
+        monkeypatch.setattr("sys.argv", ["linetwin", *map(str, words)])
+        with pytest.raises(SystemExit) as ending:
+            main()
+        return ending.value.code, *capsys.readouterr()
+
+    return run
+
+
 def one_sentence(text: str) -> bool:
     """One line, no trace."""
     assert "Traceback" not in text
@@ -107,8 +121,7 @@ def test_what_cannot_work_says_why(
     code: int,
     says: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    here: Here,
 ) -> None:
     """Wrong settings, unreadable input and taken ports: the documented code and one sentence."""
     broken = tmp_path / "broken.toml"
@@ -130,11 +143,7 @@ def test_what_cannot_work_says_why(
             done = linetwin(*given)
             found, text = done.returncode, done.stderr
         else:
-            # What starts nothing needs no process of its own.
-            monkeypatch.setattr("sys.argv", ["linetwin", *given])
-            with pytest.raises(SystemExit) as ending:
-                main()
-            found, text = ending.value.code, capsys.readouterr().err
+            found, _, text = here(*given)
     assert found == code, text
     text = text.replace("1 problem(s)", "")
     assert one_sentence(text)
@@ -183,7 +192,7 @@ def test_interrupted_run_prints_the_ledger(lines: Callable[..., Line]) -> None:
 
 
 def test_record_then_ledger_export_doctor_and_run(
-    lines: Callable[..., Line], processes: Callable[..., Process], tmp_path: Path
+    lines: Callable[..., Line], processes: Callable[..., Process], here: Here, tmp_path: Path
 ) -> None:
     """What is recorded without judging is pending, and judged by the next run, replay or export."""
     line = lines(bench(4))
@@ -194,10 +203,10 @@ def test_record_then_ledger_export_doctor_and_run(
     assert re.search("20[0-9] entries", recorder.text)
     before = result("ledger", line.data)
     assert before["received"] == before["pending"] >= 200
-    unjudged = linetwin("export", line.data, tmp_path / "s.parquet", "--samples")
-    assert unjudged.returncode == 2
-    assert "--line" in unjudged.stderr
-    facts = result("export", line.data, tmp_path / "s.parquet", "--samples", "--line", line.file)
+    code, _, text = here("export", line.data, tmp_path / "s.parquet", "--samples")
+    assert (code, "--line" in text) == (2, True)
+    words = ("--samples", "--line", line.file, "--json")
+    facts = json.loads(here("export", line.data, tmp_path / "s.parquet", *words)[1])
     table = pq.read_table(tmp_path / "s.parquet")
     assert facts["rows"] == table.num_rows == 200
     assert set(table["unit"].to_pylist()) == {"um"}
@@ -207,21 +216,22 @@ def test_record_then_ledger_export_doctor_and_run(
     assert result("replay", line.data, "--line", line.file, "--out", out)["stored"] == 200
     assert (out / "events.jsonl").read_bytes() == line.events()
     # doctor: all is well, until somebody else may read the users.
-    healthy = linetwin("doctor", "--data", line.data, "--line", line.file, "--disk", "--json")
-    assert healthy.returncode == 0, healthy.stdout
-    said = {row["what"]: row for row in json.loads(healthy.stdout)}
+    code, text, _ = here("doctor", "--data", line.data, "--line", line.file, "--disk", "--json")
+    assert code == 0, text
+    said = {row["what"]: row for row in json.loads(text)}
     assert said["ledger"]["text"].startswith("received 200 = stored 200")
     assert {"line", "journal", "users", "disk", "disk space"} <= set(said)
     (line.data / "users.json").chmod(0o644)
-    assert linetwin("doctor", "--data", line.data).returncode == 1
+    assert here("doctor", "--data", line.data)[0] == 1
 
 
-def test_simulate_import_and_users(tmp_path: Path) -> None:
-    """A simulated recording is the same for a seed, can be imported twice, and users are kept."""
+def test_simulate_and_import(here: Here, tmp_path: Path) -> None:
+    """A simulated recording is the same for a seed, and importing it twice changes nothing."""
     made = []
     for name in ("a", "b"):
         file = tmp_path / f"{name}.parquet"
-        facts = result("simulate", PILOT, file, "--seconds", 20, "--seed", 5)
+        words = ("simulate", PILOT, file, "--seconds", 20, "--seed", 5, "--json")
+        facts = json.loads(here(*words)[1])
         assert facts["simulated"]
         assert facts["rows"] > 200
         assert json.loads((tmp_path / f"{name}.truth.json").read_text("utf-8")) is not None
@@ -237,21 +247,27 @@ def test_simulate_import_and_users(tmp_path: Path) -> None:
     for _ in range(2):
         stored = result("import", tmp_path / "a.parquet", "--line", line_file, "--data", data)
         assert stored["stored"] == made[0].num_rows
-    words = ("--port", 0, "--mqtt-port", 0, "--seconds", 3, "--no-simulator")
-    ledger = result("run", line_file, "--data", data, *words)
+    quiet = ("--port", 0, "--mqtt-port", 0, "--seconds", 3, "--no-simulator")
+    ledger = result("run", line_file, "--data", data, *quiet)
     assert balanced(ledger)
     assert ledger["received"] == 2 * made[0].num_rows
     assert ledger["rejected"]["DUPLICATE"] > 0.9 * ledger["stored"]
 
-    added = linetwin("user", "add", "erna", "--role", "engineer", "--data", data)
-    assert re.fullmatch(r"erna \(engineer\): \S{12,}\n", added.stdout)
-    assert linetwin("user", "disable", "erna", "--data", data).returncode == 0
-    assert result("user", "list", "--data", data) == {"admin": "admin", "erna": "disabled"}
-    unknown = linetwin("user", "disable", "otto", "--data", data)
-    assert (unknown.returncode, "otto" in unknown.stderr) == (2, True)
+
+def test_users(here: Here, tmp_path: Path) -> None:
+    """Users are added with a password told once, listed, and locked out."""
     # A folder that is new gets its first user here, and says how to log in as them.
-    fresh = linetwin("user", "add", "erna", "--data", tmp_path / "fresh").stdout
-    assert re.fullmatch(r"admin \(admin\): \S+\nerna \(operator\): \S+\n", fresh)
+    code, out, _ = here("user", "add", "erna", "--role", "engineer", "--data", tmp_path)
+    assert code == 0
+    assert re.fullmatch(r"admin \(admin\): \S{12,}\nerna \(engineer\): \S{12,}\n", out)
+    code, out, _ = here("user", "add", "otto", "--data", tmp_path)
+    assert re.fullmatch(r"otto \(operator\): \S{12,}\n", out)
+    assert here("user", "disable", "erna", "--data", tmp_path)[0] == 0
+    listed = json.loads(here("user", "list", "--data", tmp_path, "--json")[1])
+    assert listed == {"admin": "admin", "erna": "disabled", "otto": "operator"}
+    code, _, text = here("user", "disable", "nobody", "--data", tmp_path)
+    assert (code, one_sentence(text)) == (2, True)
+    assert (tmp_path / "users.json").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.peer
@@ -291,15 +307,13 @@ def formation(events: bytes) -> list[dict[str, Any]]:
     return [row for row in rows if row["type"].startswith("formation")]
 
 
-def test_replay_to_nobody(tmp_path: Path) -> None:
+def test_replay_to_nobody(here: Here, tmp_path: Path) -> None:
     """A broker that is not there is said in a sentence, exit 4."""
     recording = tmp_path / "r.parquet"
-    line_file = tmp_path / "line.toml"
-    line_file.write_text(SMALL, "utf-8")
-    result("simulate", BENCH, recording, "--seconds", 1)
-    done = linetwin("replay", recording, "--to", f"mqtt://127.0.0.1:{free_port()}")
-    assert done.returncode == 4, done.stderr
-    assert one_sentence(done.stderr)
+    assert here("simulate", PILOT, recording, "--seconds", 1)[0] == 0
+    code, _, text = here("replay", recording, "--to", f"mqtt://127.0.0.1:{free_port()}")
+    assert code == 4, text
+    assert one_sentence(text)
 
 
 def test_interrupted_before_it_serves(lines: Callable[..., Line]) -> None:
