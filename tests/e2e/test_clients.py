@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,6 +107,11 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Any:
     line.kill()
 
 
+def changed(line: Line, version: str) -> bool:
+    """Whether another version of the line is in force."""
+    return bool(line.get("overview")["line"]["version"] != version)
+
+
 def test_unknown_topic_becomes_a_sensor(lines: Callable[..., Line]) -> None:
     """The proposal, pasted and reloaded (board or SIGHUP), makes the next value count."""
     line = lines().start()
@@ -125,7 +131,7 @@ def test_unknown_topic_becomes_a_sensor(lines: Callable[..., Line]) -> None:
             assert (answer.status_code, answer.json()["changed"]) == (200, True), answer.text
         else:
             os.kill(line.process.popen.pid, signal.SIGHUP)
-        until(lambda v=version: line.get("overview")["line"]["version"] != v, "the new version")
+        until(partial(changed, line, version), "the new version")
         publish(line.mqtt, [(name, json.dumps({**payload, "ts": T0 + 1}).encode())])
         line.settled(before["received"] + 2)
         tile = line.tile("press/" + name.rpartition("/")[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,11 @@ def journalled(line: Line, out: Path) -> collections.Counter[int]:
     return found
 
 
+def enough(sender: Sender, count: int) -> bool:
+    """Whether so many messages were acknowledged."""
+    return sender.confirmed >= count
+
+
 def test_kill_in_mid_load(lines: Callable[..., Line], tmp_path: Path) -> None:
     """Killed three times under load: every PUBACKed message is there, and no event twice."""
     line = lines(bench())
@@ -49,7 +55,7 @@ def test_kill_in_mid_load(lines: Callable[..., Line], tmp_path: Path) -> None:
                 sender.send(name, payload)
                 if sender.confirmed >= kill_after:
                     break
-        until(lambda s=sender, k=kill_after: s.confirmed >= k, "acknowledgements")
+        until(partial(enough, sender, kill_after), "acknowledgements")
         line.ledger()
         line.kill()
         until(sender.lost.is_set, "the lost connection")
