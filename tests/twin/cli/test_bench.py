@@ -22,7 +22,7 @@ from twin.errors import ConfigError
 ROOT = Path(__file__).parents[3]
 SMALL = 0.005
 IN_PROCESS = ("pipeline", "detectors", "sparkplug", "journal", "replay", "history")
-OTHER_PROCESS = ("listener", "latency", "start", "memory")
+OTHER_PROCESS = ("latency", "start", "memory")
 
 
 def measured(name, tmp_path):
@@ -68,6 +68,7 @@ def test_everything_sent_to_the_listener_is_stored(tmp_path):
     figures = {figure.name: figure for figure in measured("listener", tmp_path)}
 
     for figure in figures.values():
+        assert_is_figure(figure, "listener", 1)
         facts = figure.conditions
         assert facts["messages"] == facts["received"] == facts["stored"] > 0
         assert facts["pending"] == 0
@@ -105,7 +106,7 @@ def test_without_a_broker_the_session_says_why_it_is_not_measured(tmp_path, monk
 
 def test_all_benchmarks_are_known_here_and_documented():
     """The list, this file and the documentation name the same benchmarks."""
-    assert set(benches.BENCHES) == {*IN_PROCESS, *OTHER_PROCESS, "session"}
+    assert set(benches.BENCHES) == {*IN_PROCESS, *OTHER_PROCESS, "listener", "session"}
     text = (ROOT / "docs" / "benchmarks.md").read_text()
     assert all(f"| `{name}` |" in text for name in benches.BENCHES)
 
@@ -245,3 +246,6 @@ def test_a_process_that_dies_is_quoted(tmp_path):
 
     with pytest.raises(RuntimeError, match="frail ended with 3: no such device"):
         child.line(0, 10.0)
+    child.end()
+
+    assert child.code == 3

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,6 @@ class Child:
 
     def end(self, number: int = signal.SIGTERM) -> float:
         """Ask it to stop, insist if it does not; its whole processor time, s."""
-        _close(self._process.stdin)
         if self._process.returncode is None:
             self._process.send_signal(number)
         return self.wait(_STOP_S)
@@ -127,6 +126,8 @@ class Child:
     def wait(self, timeout_s: float) -> float:
         """Wait until it has ended by itself, kill it when it does not; its processor time, s."""
         deadline = time.monotonic() + timeout_s
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         while self._process.returncode is None:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
@@ -146,11 +147,6 @@ class Child:
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
-
-
-def _close(stream: IO[bytes] | None) -> None:
-    if stream is not None:
-        stream.close()
 
 
 class Helper(Child):
@@ -194,5 +190,4 @@ def helper(module: str, folder: Path) -> Iterator[Helper]:
     try:
         yield child
     finally:
-        if child.running:
-            child.end()
+        child.end()

@@ -127,5 +127,4 @@ def running(line: Path, folder: Path, *options: str) -> Iterator[Twin]:
         twin.wait_ready()
         yield twin
     finally:
-        if twin.child.running:
-            twin.child.end()
+        twin.child.end()

@@ -179,8 +179,7 @@ def _wire(load: Helper, folder: Path, port: int, count: int) -> float:
         load.result(120.0)
         cpu = child.wait(60.0)
     finally:
-        if child.running:
-            child.end()
+        child.end()
     received = len(child.lines())
     if received != count:
         raise RuntimeError(f"mosquitto_sub received {received} of {count} messages")
