@@ -68,6 +68,8 @@ _ALARM_EVENTS = frozenset(
         "alarm_unshelved",
         "alarm_reset",
         "alarm_retired",
+        "system_alarm",
+        "system_alarm_cleared",
     }
 )
 
