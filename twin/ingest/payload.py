@@ -14,6 +14,8 @@ from twin.model.batch import BAD, GOOD, UNCERTAIN
 from twin.model.message import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twin.ingest.route import PathStep, Route, Target
 
 __all__ = ["MAX_BYTES", "Rows", "read_nested", "read_row", "read_single"]
@@ -23,6 +25,7 @@ MAX_BYTES: Final = 262_144
 _MAX_SAMPLES = 500
 _MAX_NUMBER = 64
 
+_NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _FINER = re.compile(r"\.\d{6}(\d{1,3})")
 """Digits of a fraction behind the microseconds, which datetime drops."""
 
@@ -45,6 +48,8 @@ class _Sample(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Sample | list[_Sample] | float | bool | None | str).decode
+_decode_sample = msgspec.json.Decoder(_Sample).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_any = msgspec.json.Decoder().decode
 _KEYS = "ts, value (or v), unit (or u), q, seq, src, pid, x"
 
@@ -69,8 +74,13 @@ class Rows:
     columns: list[tuple[int, Any]] = field(default_factory=list)
 
 
-def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:
+def read_single(
+    payload: bytes, target: Target, rows: Rows, entry: int
+) -> Sequence[tuple[str, str]]:
     """Append the samples of a payload that speaks about one sensor.
+
+    Returns:
+        (reason, detail) of each element of an array that was refused; the others were appended.
 
     Raises:
         DecodeError: Nothing of the payload was appended.
@@ -80,6 +90,8 @@ def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:
     try:
         said = _decode(payload)
     except msgspec.ValidationError as error:
+        if payload.lstrip()[:1] == b"[":
+            return _elements(payload, target, rows, entry)
         raise DecodeError(*_explain(payload, str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         said = _plain_number(payload, str(error))
@@ -90,17 +102,41 @@ def read_single(payload: bytes, target: Target, rows: Rows, entry: int) -> None:
     elif type(said) is float:
         rows.items.append((target.index, None, said, GOOD, -1, entry))
     elif type(said) is list:
-        if len(said) > _MAX_SAMPLES:
-            raise DecodeError(
-                Reason.OVERSIZE, f"{len(said)} samples in one message; at most {_MAX_SAMPLES}"
-            )
-        rows.items.extend([_row(sample, target, entry) for sample in said])
+        return _elements(payload, target, rows, entry)
     elif type(said) is bool:
-        rows.items.append((target.index, None, float(said), GOOD, -1, entry))
+        rows.items.append((target.index, None, _truth(said, target), GOOD, -1, entry))
     else:
+        shown = "null" if said is None else "text"
         raise DecodeError(
-            Reason.SCHEMA, f'a bare {said!r} is no value; send a number or {{"value": number}}'
+            Reason.SCHEMA, f'{shown} alone is no value; send a number or {{"value": number}}'
         )
+    return ()
+
+
+def _elements(payload: bytes, target: Target, rows: Rows, entry: int) -> Sequence[tuple[str, str]]:
+    """Append the good elements of an array; a bad one does not spoil its neighbours."""
+    try:
+        elements = _decode_list(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(Reason.DECODE, f"no JSON ({error}): {_excerpt(payload)}") from error
+    except RecursionError as error:
+        raise DecodeError(Reason.DEPTH, "the JSON is nested too deeply") from error
+    if not elements:
+        raise DecodeError(Reason.SCHEMA, "the list is empty; send at least one sample")
+    if len(elements) > _MAX_SAMPLES:
+        raise DecodeError(
+            Reason.OVERSIZE, f"{len(elements)} samples in one message; at most {_MAX_SAMPLES}"
+        )
+    refused: list[tuple[str, str]] = []
+    for number, element in enumerate(elements, start=1):
+        try:
+            rows.items.append(_row(_decode_sample(element), target, entry))
+        except DecodeError as error:
+            refused.append((error.reason, f"sample {number} of {len(elements)}: {error.detail}"))
+        except msgspec.ValidationError as error:
+            reason, detail = _explain(bytes(element), str(error))
+            refused.append((reason, f"sample {number} of {len(elements)}: {detail}"))
+    return refused
 
 
 def _row(sample: _Sample, target: Target, entry: int) -> Row:
@@ -110,7 +146,7 @@ def _row(sample: _Sample, target: Target, entry: int) -> Row:
         if value is msgspec.UNSET:
             raise DecodeError(Reason.SCHEMA, f'key "value" is missing; allowed keys: {_KEYS}')
     quality = GOOD if sample.q is None or sample.q == GOOD else _quality(sample.q)
-    number = value if type(value) is float else _number(value, quality)
+    number = value if type(value) is float else _number(value, quality, target)
     unit = sample.unit or sample.u
     if unit is not None and unit != target.unit:
         number = _convert(number, unit, target)
@@ -128,18 +164,29 @@ def _quality(code: int) -> int:
     raise DecodeError(Reason.SCHEMA, f"q is {code}; allowed: 192 good, 64 uncertain, 0 bad")
 
 
-def _number(value: Any, quality: int) -> float:
+def _number(value: Any, quality: int, target: Target) -> float:
     if type(value) is float:
         return value
     if value is None:
         if quality == BAD:
             return float("nan")
         raise DecodeError(Reason.SCHEMA, "value is null; that is allowed only with q = 0 (bad)")
-    if type(value) is bool or type(value) is int:
+    if type(value) is bool:
+        return _truth(value, target)
+    if type(value) is int:
         return float(value)
     raise DecodeError(
         Reason.SCHEMA, f"value is the text {_excerpt(value)}; send a number without quotes"
     )
+
+
+def _truth(value: bool, target: Target) -> float:
+    """A truth value is 0 or 1, but only where a pure number is measured."""
+    if target.unit != "1":
+        raise DecodeError(
+            Reason.SCHEMA, f"{str(value).lower()} is no value in {target.unit}; send a number"
+        )
+    return float(value)
 
 
 def _convert(number: float, unit: str, target: Target) -> float:
@@ -157,19 +204,18 @@ def _plain_number(payload: bytes, error: str) -> float:
     """A number as text that is not quite JSON (``+1.5``, ``1.``, surrounded by blanks)."""
     if not payload:
         raise DecodeError(Reason.DECODE, "the payload is empty")
-    if len(payload) <= _MAX_NUMBER:
-        try:
-            number = float(payload)
-        except ValueError:
-            number = None
-        if number is not None:
-            if number - number != 0.0:
-                raise DecodeError(Reason.NONFINITE, f"{_excerpt(payload)} is no finite number")
+    text = payload[:_MAX_NUMBER].strip()
+    if len(payload) <= _MAX_NUMBER and _NUMBER.fullmatch(text):
+        number = float(text)
+        if number - number == 0.0:
             return number
-        if b"," in payload and not payload.lstrip().startswith((b"{", b"[")):
-            raise DecodeError(
-                Reason.DECODE, f"{_excerpt(payload)}: write the number with a decimal point"
-            )
+        raise DecodeError(Reason.NONFINITE, f"{_excerpt(payload)} is too large a number")
+    if b"," in text and not text.startswith((b"{", b"[")):
+        raise DecodeError(
+            Reason.DECODE, f"{_excerpt(payload)}: write the number with a decimal point"
+        )
+    if text.lower().lstrip(b"+-") in {b"nan", b"inf", b"infinity"}:
+        raise DecodeError(Reason.NONFINITE, f"{_excerpt(payload)} is no finite number")
     if b"NaN" in payload or b"Infinity" in payload:
         raise DecodeError(
             Reason.NONFINITE, 'NaN and Infinity are no JSON; send null with "q": 0 instead'
@@ -182,13 +228,15 @@ def _explain(payload: bytes, error: str) -> tuple[str, str]:
         advice = "a foreign payload needs a [[mapping]] or a `path` in the line description"
         return Reason.SCHEMA, f"{error}; allowed keys: {_KEYS}; {advice}"
     if "out of range" in error:
-        return Reason.NONFINITE, f"{error}: {_excerpt(payload)}"
-    return Reason.SCHEMA, f"{error}: {_excerpt(payload)}"
+        return Reason.NONFINITE, f"the number is out of range: {_excerpt(payload)}"
+    words = error.replace("Expected `object`", 'expected a sample like {"value": 1.5}')
+    return Reason.SCHEMA, f"{words}: {_excerpt(payload)}"
 
 
 def _excerpt(text: bytes | str) -> str:
-    shown = repr(text[:80])
-    return shown + ("…" if len(text) > 80 else "")
+    cut = text[:80]
+    shown = cut.decode("utf-8", "backslashreplace") if isinstance(cut, bytes) else cut
+    return f"'{shown}'" + ("…" if len(text) > 80 else "")
 
 
 def read_nested(payload: bytes, route: Route, rows: Rows, entry: int) -> None:
@@ -272,7 +320,7 @@ def _nested(
         value = value.get("value", value.get("v"))
     else:
         unit = target.sent_unit
-    number = _number(value, quality)
+    number = _number(value, quality, target)
     if isinstance(unit, str) and unit and unit != target.unit:
         number = _convert(number, unit, target)
     return target.index, time, number, quality, seq, entry

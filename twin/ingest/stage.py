@@ -118,7 +118,8 @@ class Ingest:
             route = find(topics[i])
             try:
                 if route.kind is RouteKind.SINGLE and not flags[i] & _RETAIN:
-                    read_single(payload, route.targets[0], rows, i)
+                    for reason, detail in read_single(payload, route.targets[0], rows, i):
+                        self._refuse(entries, i, reason, detail, out)
                 else:
                     rows = self._other(route, entries, i, rows, out)
             except DecodeError as error:

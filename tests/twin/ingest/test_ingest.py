@@ -107,7 +107,6 @@ def taken(ingest: Ingest, *messages: tuple[str, bytes]) -> list[tuple[str, float
     [
         (b"12.5", 12.5, RECV),
         (b" +12.5\n", 12.5, RECV),
-        (b"true", 1.0, RECV),
         (b'{"value": 12.5}', 12.5, RECV),
         (b'{"v": 12.5, "ts": 999999999}', 12.5, 999_999_999 * 10**9),
         (b'{"v": 12.5, "ts": 999999999.5}', 12.5, 999_999_999_500_000_000),
@@ -155,7 +154,14 @@ def test_forms_of_a_value(index: LineIndex, payload: bytes, value: float, time_n
         (b"-1", "RANGE", "physical range"),
         (b'{"v": 1, "ts": 1000100000}', "TIME_FUTURE", "clock"),
         (b'{"v": 1, "ts": 1000}', "TIME_TOO_OLD", "too_old_s"),
-        (b"[" * 100_000, "SCHEMA", "array"),
+        (b"[" * 100_000, "DEPTH", "deeply"),
+        (b"true", "SCHEMA", "true is no value in um"),
+        (b'{"v": false}', "SCHEMA", "false is no value"),
+        (b"null", "SCHEMA", "null alone"),
+        (b"1_000", "DECODE", "neither JSON nor a number"),
+        (b"-inf", "NONFINITE", "finite"),
+        (b"[]", "SCHEMA", "empty"),
+        (b"[1, 2", "DECODE", "JSON"),
         (b"[" + b",".join([b'{"v":1}'] * 501) + b"]", "OVERSIZE", "at most 500"),
         (b'{"v": 1, "src": "' + b"x" * 300_000 + b'"}', "OVERSIZE", "262144"),
     ],
@@ -190,6 +196,20 @@ def test_bad_quality_is_stored_without_judgement(index: LineIndex) -> None:
     assert isinstance(batch, Batch)
     assert batch.quality.tolist() == [GOOD, UNCERTAIN, BAD, BAD]
     assert np.isnan(batch.value[2])
+
+
+def test_one_bad_element_does_not_spoil_its_neighbours(index: LineIndex) -> None:
+    """The good samples of an array are stored, each bad one is refused and counted."""
+    ingest = Ingest(index)
+    now = RECV // 10**6
+    array = b'[{"v":1,"ts":%d},{"v":"x"},{"v":2,"ts":%d},{"nonsense":3},7]' % (now, now + 1)
+    decoded = ingest.decode(entries((GAP, array)))
+    (batch,) = decoded.items
+    assert isinstance(batch, Batch)
+    assert batch.value.tolist() == [1, 2]
+    assert ingest.dead.counts == {"SCHEMA": 3}
+    assert (ingest.received, ingest.stored) == (5, 2)
+    assert decoded.letters[0].detail.startswith("sample 2 of 5")
 
 
 def test_marks(index: LineIndex) -> None:
