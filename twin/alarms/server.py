@@ -65,6 +65,7 @@ class Alarms:
         self.raised = 0
         self.changed: dict[str, Occurrence] = {}
         self._instances: dict[str, _Instance] = {}
+        self._open: dict[str, _Instance] = {}  # those with an occurrence: few among many
         self._limits: list[_Instance] = []
         self._charts: dict[str, list[_Instance]] = {}
         self._stale: dict[str, list[_Instance]] = {}
@@ -151,7 +152,7 @@ class Alarms:
                 events.append(self._tell("system_alarm", instance, occurrence, now_ns))
             else:
                 events.extend(self._clear(instance, now_ns, row=row))
-        for instance in self._instances.values():
+        for instance in self._open.values():
             if instance.row.id == sensor and instance.current and instance.spec.when != "stale":
                 instance.current.input_stale = silent
                 self.changed[instance.current.id] = instance.current
@@ -220,6 +221,7 @@ class Alarms:
             previous.latched = False
             self.changed[previous.id] = previous
         instance.current = occurrence
+        self._open[instance.key] = instance
         self.changed[occurrence.id] = occurrence
         return occurrence
 
@@ -239,6 +241,7 @@ class Alarms:
             self.changed[occurrence.id] = occurrence
             if occurrence.over():
                 instance.current = None
+                self._open.pop(instance.key, None)
 
     # -- people -------------------------------------------------------------------------------
 
@@ -250,10 +253,10 @@ class Alarms:
         """
         wanted = str(action.get("occurrence", ""))
         instance = next(
-            (i for i in self._instances.values() if i.current and i.current.id == wanted), None
+            (i for i in self._open.values() if i.current and i.current.id == wanted), None
         )
         if instance is None or instance.current is None:
-            if any(i.current and wanted in i.current.earlier for i in self._instances.values()):
+            if any(i.current and wanted in i.current.earlier for i in self._open.values()):
                 raise Refusal(
                     "the alarm came again meanwhile; look at the newer occurrence", "changed"
                 )
@@ -285,7 +288,7 @@ class Alarms:
         """When the next shelf ends."""
         ends = [
             i.current.shelved_until_ns
-            for i in self._instances.values()
+            for i in self._open.values()
             if i.current and i.current.shelved_until_ns
         ]
         return min(ends, default=None)
@@ -293,7 +296,7 @@ class Alarms:
     def tick(self, now_ns: int) -> list[Event]:
         """Shelves that end at or before ``now_ns``."""
         events: list[Event] = []
-        for instance in self._instances.values():
+        for _, instance in sorted(self._open.items()):
             occurrence = instance.current
             if occurrence and 0 < occurrence.shelved_until_ns <= now_ns:
                 end = occurrence.shelved_until_ns
@@ -349,10 +352,8 @@ class Alarms:
 
     def open(self) -> list[tuple[Alarm, SensorRow, Occurrence]]:
         """Everything that needs somebody, most urgent first, then oldest first."""
-        found = [
-            (i.spec, i.row, i.current) for i in self._instances.values() if i.current is not None
-        ]
-        return sorted(found, key=lambda f: (f[0].priority, f[2].onset_ns))
+        found = [(i.spec, i.row, i.current) for i in self._open.values() if i.current is not None]
+        return sorted(found, key=lambda f: (f[0].priority, f[2].onset_ns, f[1].id, f[0].id))
 
     # -- state --------------------------------------------------------------------------------
 
@@ -379,6 +380,7 @@ class Alarms:
             instance = self._instances[key]
             instance.number, instance.findings = number, list(findings)
             instance.current = None if current is None else msgspec.convert(current, Occurrence)
+        self._find_open()
 
     def follow(self, old: Alarms, now_ns: int) -> list[Event]:
         """Take over the alarms of the version before; those that are gone are closed, and say so."""
@@ -406,7 +408,11 @@ class Alarms:
             if other is not None and instance.same_as(old._limits[other]):
                 self._conditions.active[number] = old._conditions.active[other]
                 self._conditions.since[number] = old._conditions.since[other]
+        self._find_open()
         return events
+
+    def _find_open(self) -> None:
+        self._open = {key: i for key, i in self._instances.items() if i.current is not None}
 
     def _retire(
         self, instance: _Instance, occurrence: Occurrence, old: Alarms, now_ns: int
