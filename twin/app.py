@@ -155,6 +155,7 @@ class Application:
             try:
                 await asyncio.to_thread(self.engine.catch_up)
                 await self._announce()
+                self.view.begin()
                 self.engine.start()
                 _settle_memory()
                 async with self._sources(), self._board(data):

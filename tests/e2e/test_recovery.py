@@ -93,13 +93,14 @@ def test_ledger_holds_under_load(lines: Callable[..., Line]) -> None:
     """At every look while messages pour in the balance is exact, and it never runs backwards."""
     line = lines(bench()).start()
     sender = Sender(line.mqtt, "load")
-    stored = polls = 0
+    stored = received = polls = 0
     for number, (name, payload) in enumerate(stream(4000)):
         sender.send(name, payload)
         if number % 100 == 0:
             now = line.ledger()
             assert now["stored"] >= stored
-            stored, polls = now["stored"], polls + 1
+            assert now["received"] >= received
+            stored, received, polls = now["stored"], now["received"], polls + 1
     until(lambda: sender.confirmed == 4000, "acknowledgements")
     sender.close()
     assert polls == 40

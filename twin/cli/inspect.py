@@ -16,11 +16,13 @@ import typer
 
 from twin import __version__, config
 from twin.cli.out import Exit, console, print_json
+from twin.engine.runner import balance
 from twin.engine.store import StateStore
 from twin.errors import ConfigError, RecordingError
 from twin.journal import Reader
 from twin.journal.hwm import HighWaterMark
 from twin.journal.segment import list_segments
+from twin.model.message import Kind
 
 __all__ = ["add_to"]
 
@@ -69,21 +71,12 @@ def ledger_of(data: Path) -> dict[str, Any]:
             store.close()
     elif not list_segments(data / "journal"):
         raise RecordingError(f"{data}: no journal and no state.db; give the data folder of a line")
-    last = cursor
+    last, pending = cursor, 0
     for entries in Reader(data / "journal").entries(cursor + 1):
         last = entries.last_seq
-    pending = last - cursor
-    rejected = counts.get("rejected", {})
-    received = counts.get("received", 0) + pending
-    stored = counts.get("stored", 0)
+        pending += len(entries) if entries.kind is Kind.MESSAGE else 0
     return {
-        "received": received,
-        "stored": stored,
-        "rejected": rejected,
-        "pending": pending,
-        "balanced": received == stored + sum(rejected.values()) + pending,
-        "findings": counts.get("findings", 0),
-        "alarms": counts.get("alarms", 0),
+        **balance(counts, pending),
         "events_sha256": sha,
         "journal_last_seq": last,
         "cursor": cursor,

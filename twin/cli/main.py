@@ -34,21 +34,29 @@ app = typer.Typer(
 )
 
 
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"linetwin {__version__}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     *,
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="Log more; twice for everything.")
     ] = 0,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    _print_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", is_eager=True, callback=_version
+        ),
+    ] = False,
 ) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    if version:
-        sys.stdout.write(f"linetwin {__version__}\n")
-        raise typer.Exit
 
 
 for module in (run, check, replay, transfer, inspect, bench, user):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Piece = Table | Samples | Note | Entries
 
-__all__ = ["Opened", "messages", "open_all"]
+__all__ = ["Opened", "messages", "messages_of", "open_all"]
 
 _ENTRIES_AT_ONCE = 50_000
 
@@ -159,14 +159,15 @@ def messages(opened: list[Opened], index: LineIndex | None) -> Iterator[tuple[fl
     newest = 0
     for recording in opened:
         for piece in recording.pieces(0):
-            for time_ns, topic, payload in _messages(piece, index):
+            for time_ns, topic, payload in messages_of(piece, index):
                 if start is None:
                     start = newest = time_ns
                 newest = max(newest, time_ns)
                 yield (newest - start) / 1e9, topic, payload
 
 
-def _messages(piece: Piece, index: LineIndex | None) -> Iterator[tuple[int, str, bytes]]:
+def messages_of(piece: Piece, index: LineIndex | None) -> Iterator[tuple[int, str, bytes]]:
+    """Event time in ns, topic and payload of every row; a note is no message."""
     if isinstance(piece, Entries):
         if piece.kind is Kind.MESSAGE:
             yield from zip(piece.recv_ns, piece.topics, piece.payloads, strict=True)

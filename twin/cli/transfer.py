@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from connectors.mqtt.listener import Listener
@@ -17,15 +18,16 @@ from connectors.simulator.script import Script
 from connectors.simulator.simulator import Simulator
 from twin import __version__, config
 from twin.cli.out import console, print_json, progress_bar
-from twin.cli.recordings import messages, open_all
+from twin.cli.recordings import Opened, messages_of, open_all
 from twin.clock import SystemClock
 from twin.config import parse
 from twin.engine.pipeline import Pipeline
 from twin.engine.store import StateStore
 from twin.errors import ConfigError, Problem, RecordingError
 from twin.journal import Journal, Reader
+from twin.model.event import plain
 from twin.model.message import Block, Entries, Kind
-from twin.model.table import Samples
+from twin.model.table import Note, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,8 +112,6 @@ def _samples_of(runs: Iterator[Entries], index: LineIndex | None) -> Iterator[Sa
             if entries.kind is not Kind.CONFIG:
                 unjudged += entries.kind is Kind.MESSAGE
                 continue
-            import msgspec  # noqa: PLC0415 - only here
-
             pipeline = Pipeline(parse(msgspec.json.decode(entries.payloads[0])["files"]))
         out = pipeline.feed(entries)
         names = [sensor.id for sensor in pipeline.index.sensors]
@@ -156,39 +156,58 @@ def import_(
 ) -> None:
     """Put recordings into the journal of a line; the next `linetwin run` works through them.
 
-    Every row is stored with its own event time. Importing the same file twice changes nothing:
-    its samples are recognised as duplicates.
+    Every row is stored with its own event time, and so is every defect the reader finds.
+    Importing the same file twice changes nothing: its samples are recognised as duplicates.
     """
     index = config.load(line)
     opened = open_all(files, index, mapping, zone)
-    count = asyncio.run(
-        _import(messages(opened, index), data, sum(o.rows for o in opened), json=json)
-    )
+    count = asyncio.run(_import(opened, index, data, json=json))
     if json:
         print_json({"stored": count})
     else:
         console.print(f"{count:,} messages stored in {data}")
 
 
-async def _import(rows: Iterator[Any], data: Path, total: int, *, json: bool) -> int:
-    clock = SystemClock()
-    async with _journal(data, clock) as journal:
+async def _import(opened: list[Opened], index: LineIndex, data: Path, *, json: bool) -> int:
+    async with _journal(data, SystemClock()) as journal:
         count = 0
         with progress_bar(quiet=json) as bar:
-            task = bar.add_task("import", total=total)
-            block = Block("import")
-            for _, topic, payload in rows:
-                block.add(topic, payload, clock.wall_ns())
-                count += 1
-                if len(block) >= _AT_ONCE:
-                    await _stored(journal, block)
-                    block = Block("import")
-                    bar.update(task, completed=count)
-            await _stored(journal, block)
+            task = bar.add_task("import", total=sum(o.rows for o in opened))
+            for block in _blocks(opened, index):
+                await _stored(journal, block)
+                count += len(block) if block.kind is Kind.MESSAGE else 0
+                bar.update(task, completed=count)
     return count
 
 
+def _blocks(opened: list[Opened], index: LineIndex) -> Iterator[Block]:
+    """Rows as messages and defects as notes, in order.
+
+    A row counts as received when it was recorded: however old it is, it is not too old.
+    """
+    for recording in opened:
+        newest = 0
+        block = Block("import")
+        for piece in recording.pieces(0):
+            if isinstance(piece, Note):
+                yield block
+                block = Block("import")
+                note = Block("import", Kind.NOTE)
+                note.add("", msgspec.json.encode(piece, enc_hook=plain), max(newest, piece.time_ns))
+                yield note
+                continue
+            for time_ns, topic, payload in messages_of(piece, index):
+                newest = max(newest, time_ns)
+                block.add(topic, payload, newest)
+                if len(block) >= _AT_ONCE:
+                    yield block
+                    block = Block("import")
+        yield block
+
+
 async def _stored(journal: Journal, block: Block) -> None:
+    if not len(block):
+        return
     done = asyncio.Event()
     journal.put(block, done.set)
     await done.wait()
@@ -301,8 +320,6 @@ def simulate(
         task = bar.add_task("simulate", total=int(seconds))
         rows = write_entries(out, _simulated(simulator, start_ns, seconds, bar, task))
     truth = out.with_suffix(".truth.json")
-    import msgspec  # noqa: PLC0415 - only here
-
     truth.write_bytes(msgspec.json.format(msgspec.json.encode(simulator.truth()), indent=2))
     if json:
         print_json({"file": str(out), "truth": str(truth), "rows": rows, "simulated": True})

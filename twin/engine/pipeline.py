@@ -32,6 +32,7 @@ from twin.ingest import Ingest, ProductMessage
 from twin.model.batch import Batch
 from twin.model.event import Event, event_id
 from twin.model.message import Entries, Kind
+from twin.model.table import Note
 from twin.physics.formation import FormationTracker
 from twin.products import Products
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from twin.ingest.dead import DeadLetter
     from twin.ingest.stage import Decoded
     from twin.model.index import LineIndex
-    from twin.model.table import Note, Samples, Table
+    from twin.model.table import Samples, Table
 
 __all__ = ["Output", "Pipeline"]
 
@@ -280,7 +281,7 @@ class Pipeline:
         elif kind is Kind.SOURCE:
             self._source(body, now_ns, seq, out)
         elif kind is Kind.NOTE:
-            out.events.append(_noted(body))
+            out.events.append(_note_event(msgspec.convert(body, Note)))
         else:
             name = "clock" if kind is Kind.CLOCK else "gap"
             out.events.append(_system(name, "", body, now_ns, seq))
@@ -404,17 +405,4 @@ def _note_event(note: Note) -> Event:
             "row": note.row,
             "source": note.source,
         },
-    )
-
-
-def _noted(body: dict[str, Any]) -> Event:
-    return Event(
-        id=event_id("data_quality", str(body.get("code")), str(body.get("source")), str(body)),
-        type="data_quality",
-        rule=str(body.get("code", "")),
-        ruleset="recording",
-        t_first=int(body.get("time_ns", 0)),
-        t_last=int(body.get("time_ns", 0)),
-        value=body.get("value"),
-        detail={**body.get("detail", {}), "message": body.get("message", "")},
     )

@@ -48,8 +48,10 @@ class CpuMeter:
         self._base = 0
 
     def start_at(self, samples: int) -> None:
-        """Samples that were counted before this process began do not count."""
+        """Begin again at this count."""
         self._base = samples
+        self._mono = self._clock.mono_ns()
+        self._cpu = time.process_time_ns()
 
     def per_second(self, samples: int) -> float:
         """Samples per second of wall time."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from twin.config import parse
 from twin.engine.pipeline import Output, Pipeline
 from twin.engine.store import Commit, Snapshot, StateStore
+from twin.journal import Reader
+from twin.model.message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from twin.model.event import Event
     from twin.model.index import LineIndex
 
-__all__ = ["Engine", "EngineSettings", "Told", "resume"]
+__all__ = ["Engine", "EngineSettings", "Told", "balance", "ledger_of", "resume"]
 
 log = logging.getLogger("linetwin.engine")
 
@@ -115,6 +117,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self.pipeline, self._snapshot_at = resume(store, index)
         self.processed = self._snapshot_at
+        self._ahead = 0  # messages stored and not processed, less those stored by this process
         history.bind([row.id for row in self.pipeline.index.sensors])
         self._snapshot_mono = time.monotonic()
         self._commit_mono = time.monotonic()
@@ -144,8 +147,14 @@ class Engine:
                 self.processed = run.last_seq
         self.pipeline.alarms.changed.clear()
 
+    def pending(self) -> int:
+        """Device messages that are stored and not processed yet; call it with the lock held."""
+        return self._ahead + self._journal.messages
+
     def start(self) -> None:
         """Begin."""
+        stored = self._journal.messages
+        self._ahead = Reader(self._journal.folder).messages_after(self.processed) - stored
         self._thread = threading.Thread(target=self._run, name="twin.engine", daemon=True)
         self._thread.start()
 
@@ -184,6 +193,8 @@ class Engine:
             with self.lock:
                 out = self.pipeline.feed(entries)
                 self.processed = entries.last_seq
+                if entries.kind is Kind.MESSAGE:
+                    self._ahead -= len(entries)
             if out.configured:
                 self._history.bind([row.id for row in self.pipeline.index.sensors])
             for batch in out.batches:
@@ -243,4 +254,26 @@ def ledger_of(pipeline: Pipeline) -> dict[str, Any]:
         "rejected": dict(sorted(ingest.dead.counts.items())),
         "findings": pipeline.findings,
         "alarms": pipeline.alarms.raised,
+    }
+
+
+def balance(counts: dict[str, Any], pending: int) -> dict[str, Any]:
+    """The ledger in samples: received = stored + rejected + pending.
+
+    Args:
+        counts: What was processed, from :func:`ledger_of`; empty before anything was.
+        pending: Messages that wait. Each counts as one sample until it is decoded, so
+            ``received`` never falls.
+    """
+    rejected = dict(counts.get("rejected", {}))
+    stored = counts.get("stored", 0)
+    received = counts.get("received", 0) + pending
+    return {
+        "received": received,
+        "stored": stored,
+        "rejected": rejected,
+        "pending": pending,
+        "balanced": received == stored + sum(rejected.values()) + pending,
+        "findings": counts.get("findings", 0),
+        "alarms": counts.get("alarms", 0),
     }

@@ -16,7 +16,7 @@ from twin.config.propose import propose_row
 from twin.engine import present
 from twin.engine.freshness import max_silence_s
 from twin.engine.rate import CpuMeter, Rate
-from twin.engine.runner import ledger_of
+from twin.engine.runner import balance, ledger_of
 from twin.errors import ConfigError
 from twin.model.batch import GOOD, UNCERTAIN
 from twin.model.event import iso
@@ -68,7 +68,10 @@ class EngineView:
         self._rate = Rate(clock)
         self._started = iso(clock.wall_ns())
         self._cpu = CpuMeter(clock)
-        self._cpu.start_at(engine.pipeline.ingest.received)
+
+    def begin(self) -> None:
+        """Count speed and CPU time from here: what is repeated after a restart does not count."""
+        self._cpu.start_at(self._engine.pipeline.ingest.received)
 
     # -- called by the application --------------------------------------------------------------
 
@@ -519,25 +522,16 @@ class EngineView:
         """See :class:`twin.ports.View`."""
         stats = self._journal.stats()
         with self._engine.lock:
-            # Committed after the pipeline stood still: pending is never negative.
-            committed = self._journal.committed
-            processed = self._engine.processed
             counts = ledger_of(self._engine.pipeline)
+            processed = self._engine.processed
+            pending = self._engine.pending()
             sources = [(name, dict(s)) for name, s in self._engine.pipeline.sources.items()]
-        pending = committed - processed
-        rejected = counts["rejected"]
-        received = counts["received"] + pending
+        committed = self._journal.committed
         return {
-            "received": received,
-            "stored": counts["stored"],
-            "rejected": rejected,
-            "pending": pending,
-            "balanced": received == counts["stored"] + sum(rejected.values()) + pending,
+            **balance(counts, pending),
             "messages": {"received": committed, "processed": processed},
-            "findings": counts["findings"],
-            "alarms": counts["alarms"],
             "events_sha256": self._store.events_sha256(),
-            "duplicates": rejected.get("DUPLICATE", 0),
+            "duplicates": counts["rejected"].get("DUPLICATE", 0),
             "samples_per_second": self._cpu.per_second(counts["received"]),
             "cpu_us_per_sample": self._cpu.us_per(counts["received"]),
             "sources": [

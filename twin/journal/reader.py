@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twin.journal.segment import list_segments, read_frames
+from twin.model.message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,12 @@ class Reader:
         """First sequence number that is still there; 1 for an empty journal."""
         segments = list_segments(self.folder)
         return segments[0].start_seq if segments else 1
+
+    def messages_after(self, seq: int) -> int:
+        """Number of device messages behind entry ``seq``; control entries do not count."""
+        return sum(
+            len(entries) for entries in self.entries(seq + 1) if entries.kind is Kind.MESSAGE
+        )
 
     def entries(self, first_seq: int, before_seq: int | None = None) -> Iterator[Entries]:
         """Entries ``first_seq`` … ``before_seq - 1`` as runs in order.

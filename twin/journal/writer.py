@@ -102,6 +102,8 @@ class Journal:
         """Sequence number of the newest durable entry."""
         self.failing = ""
         """Why nothing can be stored right now; empty when all is well."""
+        self.messages = 0
+        """Device messages made durable by this process."""
         self.bytes_written = 0
         self.commits = 0
         self._qos2: dict[str, set[int]] = {}
@@ -332,6 +334,8 @@ class Journal:
                 self._tail.append(entries)
                 self._tail_messages += len(entries)
                 self.committed = entries.last_seq
+                if entries.kind is Kind.MESSAGE:
+                    self.messages += len(entries)
             while self._tail_messages > self.settings.tail_messages and len(self._tail) > 1:
                 self._tail_messages -= len(self._tail.popleft())
             self.bytes_written += taken.size
