@@ -16,15 +16,13 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-import connectors.simulator
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.session import Session
-from connectors.simulator.script import Script
+from connectors.simulator.script import Script, default_faults
 from connectors.simulator.source import SimulatorSource
 from connectors.sparkplug.host import rebirth_command
 from dashboards.board.app import create_app
@@ -43,6 +41,7 @@ from twin.model.message import Block, Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
     from typing import Self
 
     from twin.model.event import Event
@@ -52,9 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Application", "RunOptions", "lock_folder"]
 
 log = logging.getLogger("linetwin")
-
-SAMPLE_FAULTS = Path(connectors.simulator.__file__).with_name("faults.toml")
-"""What goes wrong in the demo."""
 
 _TICK_S = 1.0
 _JUMP_NS = 1_000_000_000
@@ -261,11 +257,7 @@ class Application:
         return sources
 
     def _simulator(self) -> SimulatorSource:
-        faults = self.options.faults
-        if faults is None:
-            beside = self.options.line.parent / "faults.toml"
-            faults = beside if beside.exists() else SAMPLE_FAULTS
-        script = Script.load(faults)
+        script = Script.load(self.options.faults or default_faults(self.options.line))
         return SimulatorSource(
             self.index, self.options.seed, self.clock, speed=self.options.speed, script=script
         )
@@ -303,6 +295,7 @@ class Application:
         with contextlib.closing(self.store.reader()) as reader:
             cursor = min(reader.snapshot_cursors(), default=0)
         self.journal.retain(cursor, head.journal_days * 86_400, int(head.journal_gib * (1 << 30)))
+        self.history.retain(self.clock.wall_ns() - int(head.history_days * 86_400e9))
         self.history.compact()
 
     # -- what leaves --------------------------------------------------------------------------

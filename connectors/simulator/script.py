@@ -5,16 +5,14 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from twin.errors import ConfigError, Problem
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["Fault", "FaultKind", "Script", "Truth"]
+__all__ = ["Fault", "FaultKind", "Script", "Truth", "default_faults"]
 
 _NS = 1_000_000_000
 
@@ -168,3 +166,9 @@ class Script(BaseModel):
                     break
                 begin += step
         return sorted(found, key=lambda truth: (truth.start_ns, truth.target, truth.kind))
+
+
+def default_faults(line: Path) -> Path:
+    """Script for a line: ``faults.toml`` beside its description, else the faults of the demo."""
+    beside = line.parent / "faults.toml"
+    return beside if beside.exists() else Path(__file__).with_name("faults.toml")

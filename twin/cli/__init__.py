@@ -5,6 +5,16 @@ balance); 2 wrong arguments, settings or line description; 3 input that cannot b
 port, broker or file cannot be reached; 130 interrupted by Ctrl-C, nothing lost.
 """
 
-from twin.cli.main import main
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point; the command is loaded inside, so that Ctrl-C is clean from the first moment."""
+    try:
+        from twin.cli.main import main as command  # noqa: PLC0415 - see above
+
+        command()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -157,6 +157,12 @@ def _judge(run: Replay, opened: list[Opened], factor: float | None, *, quiet: bo
                     error_console.print(message, style="yellow")
                     raise KeyboardInterrupt
     summary = run.finish(ended=not all(o.journal for o in opened))
+    if summary["received"] and not summary["stored"]:
+        reasons = ", ".join(summary["rejected"])
+        error_console.print(
+            f"nothing of the recording was accepted ({reasons}): is it the right --line?",
+            style="yellow",
+        )
     if quiet:
         print_json(summary)
         return

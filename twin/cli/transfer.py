@@ -14,7 +14,7 @@ import typer
 from connectors.mqtt.listener import Listener
 from connectors.mqtt.session import Session
 from connectors.recording import write_entries, write_samples
-from connectors.simulator.script import Script
+from connectors.simulator.script import Script, default_faults
 from connectors.simulator.simulator import Simulator
 from twin import __version__, config
 from twin.cli.out import console, print_json, progress_bar
@@ -298,7 +298,14 @@ def simulate(
     start: Annotated[
         str, typer.Option(help="Event time of the beginning, ISO 8601.")
     ] = "2026-01-05T06:00:00Z",
-    faults: Annotated[Path | None, typer.Option(help="Script of faults to inject.")] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            help="Script of faults to inject. Default: faults.toml beside the line, else those of"
+            " the demo."
+        ),
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Inject no faults at all.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a simulated recording, with injected faults and a known truth.
@@ -314,7 +321,7 @@ def simulate(
         raise ConfigError(
             [Problem("command line", 0, "--start", start, str(error), "2026-01-05T06:00:00Z")]
         ) from error
-    script = Script.load(faults) if faults is not None else None
+    script = None if clean else Script.load(faults or default_faults(line))
     simulator = Simulator(index, seed, start_ns, script)
     with progress_bar(quiet=json) as bar:
         task = bar.add_task("simulate", total=int(seconds))

@@ -479,6 +479,7 @@ class LineHead(Model):
         too_old_s: Older event times are refused; None (in a file ``"none"``) accepts any age.
         journal_days: Age after which closed journal segments are deleted, never past a cursor.
         journal_gib: Size after which the oldest closed segments are deleted.
+        history_days: Age after which samples leave the history.
     """
 
     site: Ident = "site"
@@ -492,6 +493,7 @@ class LineHead(Model):
     too_old_s: Annotated[float, Field(gt=0)] | None = 604_800.0
     journal_days: Annotated[float, Field(gt=0)] = 7.0
     journal_gib: Annotated[float, Field(gt=0)] = 50.0
+    history_days: Annotated[float, Field(gt=0)] = 365.0
 
     _word = field_validator("too_old_s", mode="before")(_none)
 
