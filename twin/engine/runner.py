@@ -12,10 +12,10 @@ from twin.config import parse
 from twin.engine.pipeline import Output, Pipeline
 from twin.engine.store import Commit, Snapshot, StateStore
 from twin.journal import Reader
-from twin.model.message import Kind
+from twin.model.message import Entries, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from twin.history import History
     from twin.journal import Journal
@@ -33,12 +33,15 @@ class EngineSettings:
 
     Attributes:
         batch: Entries taken at once.
+        pace_s: Shortest time between two steps while less than a batch waits; lets messages
+            gather under load, and never delays one that comes after a pause.
         commit_s: Longest time between two commits of the cursor while nothing is said.
         snapshot_s: Time between snapshots; a restart repeats at most this much.
         snapshot_entries: Entries between snapshots, likewise.
     """
 
     batch: int = 5000
+    pace_s: float = 0.01
     commit_s: float = 1.0
     snapshot_s: float = 60.0
     snapshot_entries: int = 500_000
@@ -175,9 +178,12 @@ class Engine:
         return self._store.cursor >= self._journal.committed
 
     def _run(self) -> None:
+        stepped = 0.0
         try:
             while not self._stop.is_set():
                 if self._journal.wait(self.processed, 0.2):
+                    self._gather(stepped)
+                    stepped = time.monotonic()
                     self._step()
                 elif self._store.cursor < self.processed:
                     self._commit()
@@ -188,8 +194,15 @@ class Engine:
             self.failure = f"{type(error).__name__}: {error}"
             log.exception("the engine stopped; acquisition goes on, restart linetwin")
 
+    def _gather(self, stepped: float) -> None:
+        """Wait until the pace allows the next step, unless a batch is there already."""
+        rest = self.settings.pace_s - (time.monotonic() - stepped)
+        if rest > 0 and self._journal.committed - self.processed < self.settings.batch:
+            self._stop.wait(rest)
+
     def _step(self) -> None:
-        for entries in self._journal.read(self.processed + 1, self.settings.batch):
+        runs = self._journal.read(self.processed + 1, self.settings.batch)
+        for entries in _joined(runs, self.settings.batch):
             with self.lock:
                 out = self.pipeline.feed(entries)
                 self.processed = entries.last_seq
@@ -243,6 +256,26 @@ class Engine:
         self._commit(snapshot=True)
         self._snapshot_at = self.processed
         self._snapshot_mono = time.monotonic()
+
+
+def _joined(runs: list[Entries], most: int) -> Iterator[Entries]:
+    """Messages that follow each other in one run: a call of the pipeline has a fixed price."""
+    group: list[Entries] = []
+    count = 0
+    for run in runs:
+        follows = (
+            group
+            and run.kind is group[-1].kind is Kind.MESSAGE
+            and run.first_seq == group[-1].last_seq + 1
+            and count + len(run) <= most
+        )
+        if group and not follows:
+            yield Entries.joined(group)
+            group, count = [], 0
+        group.append(run)
+        count += len(run)
+    if group:
+        yield Entries.joined(group)
 
 
 def ledger_of(pipeline: Pipeline) -> dict[str, Any]:

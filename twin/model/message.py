@@ -132,3 +132,18 @@ class Entries:
             self.recv_ns[start:stop],
             self.flags[start:stop],
         )
+
+    @classmethod
+    def joined(cls, runs: list[Entries]) -> Entries:
+        """Runs of one kind that follow each other, as one run; a single one is given back as it is."""
+        first = runs[0]
+        if len(runs) == 1:
+            return first
+        whole = cls(first.first_seq, first.kind, [], [], [], [], [])
+        for run in runs:
+            whole.sources += run.sources
+            whole.topics += run.topics
+            whole.payloads += run.payloads
+            whole.recv_ns += run.recv_ns
+            whole.flags += run.flags
+        return whole

@@ -217,7 +217,20 @@ def test_line_that_is_refused_is_noted(index):
         (Kind.CLOCK, {"jump_ns": 5}, "clock"),
         (Kind.GAP, {"first_seq": 1, "last_seq": 2, "why": "damage"}, "gap"),
         (Kind.SOURCE, {"source": "mqtt:a", "state": "lost", "detail": "x"}, "source"),
-        (Kind.NOTE, {"code": "TIME_REGRESSION", "source": "f", "time_ns": 5}, "data_quality"),
+        (
+            Kind.NOTE,
+            {
+                "source": "f",
+                "row": 7,
+                "code": "TIME_REGRESSION",
+                "column": "",
+                "time_ns": 5,
+                "value": None,
+                "message": "back",
+                "detail": {"count": 1},
+            },
+            "data_quality",
+        ),
     ],
 )
 def test_control_entries_become_events(index, kind, body, expected):
