@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from twin.config.names import matcher
 from twin.config.problems import some
 from twin.config.rule_sets import CALLING, RULES, rules_of
 from twin.model.line import Priority
@@ -13,19 +13,10 @@ if TYPE_CHECKING:
     from twin.config.build import Built
     from twin.config.positions import Path
     from twin.config.problems import Problems
+    from twin.model.index import SensorRow
     from twin.model.line import Alarm, Sensor
 
-__all__ = ["check_alarm", "matcher"]
-
-
-def matcher(pattern: str) -> re.Pattern[str]:
-    """Expression for ids that an alarm's ``sensor`` means; ``*`` is any run of characters.
-
-    Examples:
-        >>> bool(matcher("calender/*").fullmatch("calender/line_load"))
-        True
-    """
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
+__all__ = ["check_alarm"]
 
 
 def check_alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> None:
@@ -38,34 +29,74 @@ def check_alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> N
         problems.add(
             (*path, "limit"), f'is missing, and when = "{alarm.when}" needs one', allowed="a number"
         )
-    if alarm.rules and alarm.when != "chart":
+    if alarm.rules and alarm.when != "chart" and not problems.knows((*path, "when")):
         problems.add((*path, "rules"), 'counts only with when = "chart"', alarm.rules)
     for i, rule in enumerate(alarm.rules):
         if rule not in RULES:
             problems.add((*path, "rules", i), "unknown rule", rule, ", ".join(RULES))
-            return
     expression = matcher(alarm.sensor)
-    specs = [row.spec for name, row in built.by_id.items() if expression.fullmatch(name)]
+    rows = [row for name, row in built.by_id.items() if expression.fullmatch(name)]
     where: Path = (*path, "sensor")
-    if not specs:
-        problems.unknown("sensor", where, "no such sensor", alarm.sensor, some(built.by_id))
-    elif alarm.when == "chart" and not any(_speaks(alarm, spec) for spec in specs):
-        wanted = ", ".join(alarm.rules or sorted(CALLING))
-        problems.unknown(
-            "limits",
-            where,
-            "has no chart that calls anybody",
-            alarm.sensor,
-            f"a chart with {wanted}",
-        )
-    elif alarm.when == "outside" and not all(_has_target(spec) for spec in specs):
+    if not rows:
+        problems.unknown("sensor", alarm.sensor, where, "no such sensor", some(built.by_id))
+    elif alarm.when == "chart":
+        _check_chart(alarm, rows, path, problems)
+    elif alarm.when == "outside" and any(_lacks_target(row, problems) for row in rows):
         allowed = "sensors with a target in their limits"
-        problems.unknown("limits", where, "has no target", alarm.sensor, allowed)
+        problems.add(where, "has no target", alarm.sensor, allowed)
+    _check_end(alarm, rows, path, problems)
+
+
+def _check_chart(alarm: Alarm, rows: list[SensorRow], path: Path, problems: Problems) -> None:
+    if problems.knows((*path, "rules")):
+        return
+    if any(_speaks(alarm, row.spec) or problems.doubts.cover("limits", row.id) for row in rows):
+        return
+    wanted = ", ".join(alarm.rules or sorted(CALLING))
+    problems.add(
+        (*path, "sensor"),
+        "has no chart that calls anybody",
+        alarm.sensor,
+        f"a chart with {wanted}",
+    )
+
+
+def _check_end(alarm: Alarm, rows: list[SensorRow], path: Path, problems: Problems) -> None:
+    """An alarm that came must be able to clear."""
+    limit, band = alarm.limit, alarm.deadband
+    where: Path = (*path, "deadband")
+    if limit is None:
+        return
+    if alarm.when == "outside" and limit <= 0:
+        problems.add((*path, "limit"), "is no half width", limit, "a number greater than 0")
+    elif alarm.when == "outside" and band >= limit:
+        problems.add(
+            where,
+            "never lets the alarm clear: the value must come back by this much, and between the "
+            f"target and the limit there is only {limit:g}",
+            band,
+            f"less than {limit:g}",
+        )
+    for row in rows:
+        reach = row.spec.range
+        if reach is None or not reach[0] < limit < reach[1]:
+            continue  # a limit that is not inside is a warning of its own
+        room = {"above": limit - reach[0], "below": reach[1] - limit}.get(alarm.when)
+        if room is not None and band >= room:
+            problems.add(
+                where,
+                "never lets the alarm clear: the value must come back by this much, and from the "
+                f"limit to the end of the range of {row.id} there is only {room:g}",
+                band,
+                f"less than {room:g}",
+            )
 
 
 def _speaks(alarm: Alarm, spec: Sensor) -> bool:
     return spec.chart is not None and bool(rules_of(spec.chart) & set(alarm.rules or CALLING))
 
 
-def _has_target(spec: Sensor) -> bool:
-    return spec.limits is not None and spec.limits.target is not None
+def _lacks_target(row: SensorRow, problems: Problems) -> bool:
+    limits = row.spec.limits
+    known = limits is not None and limits.target is not None
+    return not known and not problems.doubts.cover("limits", row.id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.config.control_plan import limits
 from twin.config.expand import combinations, fill, names_in
+from twin.config.problems import some
 from twin.model.index import SensorRow
 from twin.units import check_unit
 
@@ -54,13 +55,12 @@ def build(line: Line, control: Mapping[str, dict[str, str]], problems: Problems)
         for j, sensor in enumerate(station.sensor):
             path: Path = ("station", i, "sensor", j)
             names = _places(line, station)
-            if not _unit_is_known(sensor, path, problems):
-                problems.partial.add("sensor")  # the row is left out
-                continue
+            _check_unit(sensor, path, problems)
             limits_of: dict[str, Limits | None] = {"": sensor.limits}
+            row_name = f"{station.id}/{sensor.key}"
             for spec in _expanded(sensor, line.line.topic, names, path, problems):
                 if spec.control not in limits_of:
-                    limits_of[spec.control] = _limits(spec, control, path, problems)
+                    limits_of[spec.control] = _limits(spec, row_name, control, path, problems)
                 chosen = limits_of[spec.control]
                 limited = spec if chosen is spec.limits else _with(spec, limits=chosen)
                 _add(built, station, limited, path, problems)
@@ -88,9 +88,9 @@ def _with(spec: Sensor, **update: Any) -> Sensor:
 def _add(built: Built, station: Station, spec: Sensor, path: Path, problems: Problems) -> None:
     name = f"{station.id}/{spec.key}"
     if "{" in spec.key:
-        return  # reported where the names were checked
-    if not _KEY.fullmatch(spec.key):
-        problems.partial.add("sensor")
+        problems.doubts.add("sensor", name)  # reported where the names were checked
+    elif not _KEY.fullmatch(spec.key):
+        problems.doubts.add("sensor", name)
         problems.add(
             (*path, "key"),
             "is no id once the names in braces are filled in",
@@ -114,13 +114,11 @@ def _each(
     clash = sorted(each.keys() & set(PLACES))
     if clash:
         problems.add((*path, "each", clash[0]), "is taken: topics know it already", clash[0])
-        problems.partial.add("sensor")
         return iter(())
     try:
         return combinations(each)
     except ValueError as error:
         problems.add((*path, "each"), str(error), dict(each))
-        problems.partial.add("sensor")
         return iter(())
 
 
@@ -136,7 +134,10 @@ def _expanded(
             _check_names(text, known, (*path, name), problems)
         _check_names(sensor.topic, {*known, *PLACES}, (*path, "topic"), problems)
     topic = fill(sensor.topic or ("" if sensor.sparkplug else pattern), names)
-    for each in _each(sensor.each, path, problems):
+    rows = _each(sensor.each, path, problems)
+    if problems.knows((*path, "each")):
+        problems.doubts.add("sensor", f"{names['station']}/{sensor.key}")
+    for each in rows:
         key = fill(sensor.key, each)
         update: dict[str, Any] = {name: fill(text, each) for name, text in filled.items()}
         update |= {"key": key, "topic": fill(topic, {**each, "key": key}), "each": {}}
@@ -150,38 +151,37 @@ def _check_names(text: str, known: Any, path: Path, problems: Problems) -> None:
         problems.add(path, f"{{{unknown[0]}}} names nothing", text, allowed)
 
 
-def _unit_is_known(sensor: Sensor, path: Path, problems: Problems) -> bool:
+def _check_unit(sensor: Sensor, path: Path, problems: Problems) -> None:
     try:
         check_unit(sensor.unit)
     except ValueError as error:
         problems.add((*path, "unit"), str(error), sensor.unit, "a UCUM code")
-        return False
-    return True
 
 
 def _limits(
-    sensor: Sensor, control: Mapping[str, dict[str, str]], path: Path, problems: Problems
+    sensor: Sensor,
+    name: str,
+    control: Mapping[str, dict[str, str]],
+    path: Path,
+    problems: Problems,
 ) -> Limits | None:
     """Limits of the sensor's own, or else of its control plan row."""
     row = control.get(sensor.control)
     if row is None:
-        problems.partial.add("limits")
-        allowed = ", ".join(control) or "none, line.control_plan names no file"
-        problems.unknown(
-            "control",
-            (*path, "control"),
-            "no such row in the control plan",
-            sensor.control,
-            allowed,
-        )
+        problems.doubts.add("limits", name)
+        allowed = some(control, "none, line.control_plan names no file")
+        message = "no such row in the control plan"
+        problems.unknown("control", sensor.control, (*path, "control"), message, allowed)
         return sensor.limits
+    if problems.doubts.cover("control", sensor.control):
+        problems.doubts.add("limits", name)
     try:
         from_plan = limits(row, sensor.unit)
     except ValueError as error:
-        # A unit that is wrong in the plan has been reported there.
-        message = f"control plan row {sensor.control}: {error}"
-        problems.unknown("control", (*path, "unit"), message, sensor.unit)
-        problems.partial.add("limits")
+        problems.doubts.add("limits", name)
+        if not problems.doubts.cover("control", sensor.control):
+            message = f"control plan row {sensor.control}: {error}"
+            problems.add((*path, "unit"), message, sensor.unit)
         return sensor.limits
     return from_plan if sensor.limits is None else sensor.limits
 

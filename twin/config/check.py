@@ -42,8 +42,9 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     _head(line, problems)
     _unique(line, built, problems)
     _stations(line, built, problems)
-    for path in dict.fromkeys(built.origin):
-        _sensor(_table(line, path), path, problems)
+    for i, station in enumerate(line.station):
+        for j, sensor in enumerate(station.sensor):
+            _sensor(sensor, f"{station.id}/{sensor.key}", ("station", i, "sensor", j), problems)
     _sources(line, built, problems)
     _channels(line, built, problems)
     for i, mapping in enumerate(line.mapping):
@@ -105,31 +106,31 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
     zones = [zone.id for zone in line.zone]
     for i, station in enumerate(line.station):
         if station.zone and station.zone not in zones:
-            problems.unknown(
-                "zone",
-                ("station", i, "zone"),
-                "no such zone",
-                station.zone,
-                some(zones, "none, there is no [[zone]]"),
-            )
+            where: Path = ("station", i, "zone")
+            allowed = some(zones, "none, there is no [[zone]]")
+            problems.unknown("zone", station.zone, where, "no such zone", allowed)
         if not station.encoder:
             continue
         path: Path = ("station", i, "encoder")
-        encoder = built.by_id.get(f"{station.id}/{station.encoder}")
+        name = f"{station.id}/{station.encoder}"
+        encoder = built.by_id.get(name)
         if encoder is None:
             keys = [row.spec.key for row in built.sensors if row.station.id == station.id]
-            problems.unknown("sensor", path, "no such sensor here", station.encoder, some(keys))
-        elif encoder.spec.role is not Role.COUNTER:
+            if not problems.doubts.cover("sensor", name):
+                problems.add(path, "no such sensor here", station.encoder, some(keys))
+        elif encoder.spec.role is not Role.COUNTER and not problems.knows(
+            (*built.origin[encoder.index], "role")
+        ):
             problems.add(
                 path, "is not a counter", station.encoder, 'a sensor with role = "counter"'
             )
 
 
-def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
-    for name in ("range", "operating"):
-        pair = getattr(sensor, name)
+def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
+    for key in ("range", "operating"):
+        pair = getattr(sensor, key)
         if pair and pair[0] >= pair[1]:
-            problems.add((*path, name), "ends before it begins", list(pair), "[lower, upper]")
+            problems.add((*path, key), "ends before it begins", list(pair), "[lower, upper]")
     inner, outer = sensor.operating, sensor.range
     ordered = all(pair is None or pair[0] < pair[1] for pair in (inner, outer))
     if inner and outer and ordered and not outer[0] <= inner[0] <= inner[1] <= outer[1]:
@@ -142,7 +143,7 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
         problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
     chart = sensor.chart
     if chart and chart.rules is not None and chart.rules not in RULE_SETS:
-        problems.partial.add("limits")
+        problems.doubts.add("limits", name)
         problems.add(
             (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
         )
@@ -161,8 +162,14 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
 def _sources(line: Line, built: Built, problems: Problems) -> None:
     """Where a value comes from is well-formed, and two sensors never share it."""
     seen: dict[tuple[str, str], str] = {}
-    whole = {row.spec.topic for row in built.sensors if not row.spec.path}
-    for path, row in zip(built.origin, built.sensors, strict=True):
+    wrong = {
+        path
+        for path in dict.fromkeys(built.origin)
+        if problems.knows(*((*path, name) for name in ("topic", "path", "sparkplug", "key")))
+    }
+    rows = [(p, r) for p, r in zip(built.origin, built.sensors, strict=True) if p not in wrong]
+    whole = {row.spec.topic for _, row in rows if not row.spec.path}
+    for path, row in rows:
         spec = row.spec
         named = "sparkplug" if spec.sparkplug else "topic"
         where: Path = (*path, named if getattr(_table(line, path), named) else "key")
@@ -205,7 +212,10 @@ def _channels(line: Line, built: Built, problems: Problems) -> None:
     for path, channel in zip(built.channel_origin, built.channels, strict=True):
         if channel.station not in stations:
             where: Path = (*path, "station")
-            problems.unknown("sensor", where, "no such station", channel.station, some(stations))
+            if not problems.doubts.cover("sensor", f"{channel.station}/*"):
+                problems.add(where, "no such station", channel.station, some(stations))
+            continue
+        if problems.knows((*path, "each")):
             continue
         keys = {name: getattr(channel, name) for name in (*_CHANNEL_UNITS, "step", "cycle")}
         for name, value in keys.items():
@@ -221,8 +231,8 @@ def _channel_sensor(
 ) -> None:
     row = built.by_id.get(sensor)
     if row is None:
-        problems.unknown("sensor", path, "no such sensor", sensor, some(built.by_id))
-    elif unit is not None:
+        problems.unknown("sensor", sensor, path, "no such sensor", some(built.by_id))
+    elif unit is not None and not problems.knows((*built.origin[row.index], "unit")):
         _convertible(row.spec.unit, unit, path, f"the unit of {sensor}", problems)
 
 
@@ -244,11 +254,10 @@ def _mapping(mapping: Mapping, built: Built, path: Path, problems: Problems) -> 
                 (*path, "values", sensor), f"the topic has {plus} +, not more", sensor, "{1}, {2} …"
             )
         elif not _mapped(sensor, built):
-            problems.unknown(
-                "sensor", (*path, "values", sensor), "no such sensor", sensor, some(built.by_id)
-            )
+            where: Path = (*path, "values", sensor)
+            problems.unknown("sensor", sensor, where, "no such sensor", some(built.by_id))
     for sensor, unit in mapping.units.items():
-        where: Path = (*path, "units", sensor)
+        where = (*path, "units", sensor)
         if sensor not in mapping.values:
             problems.add(where, "is not among values", sensor, some(mapping.values))
             continue
@@ -258,6 +267,8 @@ def _mapping(mapping: Mapping, built: Built, path: Path, problems: Problems) -> 
             problems.add(where, str(error), unit, "a UCUM code")
             continue
         for row in _mapped(sensor, built):
+            if problems.knows((*built.origin[row.index], "unit")):
+                continue
             _convertible(unit, row.spec.unit, where, row.id, problems)
 
 

@@ -77,9 +77,12 @@ def check_listener(listener: Listener, problems: Problems) -> None:
     Beyond loopback everybody on the network can reach it, so everybody must say who they are.
     """
     path: Path = ("listener",)
-    reachable = is_open(listener)
+    certain = not problems.knows((*path, "host"), (*path, "enabled"))
+    reachable = is_open(listener) and certain
+    bare = not listener.cert_file and not problems.knows((*path, "cert_file"))
+    by_certificate = bool(listener.client_ca_file) or problems.knows((*path, "client_ca_file"))
     for name in ("key_file", "client_ca_file"):
-        if getattr(listener, name) and not listener.cert_file:
+        if getattr(listener, name) and bare:
             problems.add((*path, name), "stands without cert_file", getattr(listener, name))
     if reachable and listener.anonymous:
         problems.add(
@@ -96,7 +99,7 @@ def check_listener(listener: Listener, problems: Problems) -> None:
         )
     for i, device in enumerate(listener.device):
         where: Path = (*path, "device", i)
-        if reachable and not device.password_file and not listener.client_ca_file:
+        if reachable and not device.password_file and not by_certificate:
             problems.add(
                 (*where, "password_file"),
                 f"is missing, and {listener.host} is not loopback",

@@ -44,10 +44,12 @@ class ControlPlan:
     Attributes:
         rows: Row id to its columns as strings, in the order of the file.
         problems: Everything wrong with the file.
+        doubts: Rows with problems by id; ``*`` when nobody knows which rows there would be.
     """
 
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    doubts: set[str] = field(default_factory=set)
 
 
 def read(text: str, file: str) -> ControlPlan:
@@ -61,6 +63,7 @@ def read(text: str, file: str) -> ControlPlan:
         header = [name.strip() for name in next(reader, [])]
         plan.problems += _header_problems(header, file)
         if plan.problems:
+            plan.doubts.add("*")
             return plan
         first = reader.line_num + 1  # a quoted cell may hold line ends: a row begins here
         for cells in reader:
@@ -68,6 +71,7 @@ def read(text: str, file: str) -> ControlPlan:
                 _take(plan, header, [cell.strip() for cell in cells], file, first)
             first = reader.line_num + 1
     except csv.Error as error:
+        plan.doubts.add("*")
         plan.problems.append(Problem(file, reader.line_num, "row", "", f"not CSV: {error}"))
     return plan
 
@@ -95,6 +99,7 @@ def _take(plan: ControlPlan, header: list[str], cells: list[str], file: str, lin
         name = f"{cells[0]}.{column}" if cells and cells[0] else column
         value = row.get(column, "")
         plan.problems.append(Problem(file, line, name, found(value or None), message, allowed))
+        plan.doubts.add(row.get("id") or "*")
 
     row = dict(zip(header, cells, strict=False))
     if len(cells) != len(header):
@@ -105,7 +110,7 @@ def _take(plan: ControlPlan, header: list[str], cells: list[str], file: str, lin
         return
     if row["id"] in plan.rows:
         wrong("id", "stands twice")
-        return
+        return  # the first one counts
     plan.rows[row["id"]] = row
     try:
         check_unit(row["unit"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from twin.config.names import Doubts
 from twin.config.positions import dotted
 from twin.errors import Problem
 
@@ -36,14 +37,16 @@ class Problems:
     Attributes:
         found: Problems so far.
         ignore: Tables that are not what the person meant: what follows from that is not reported.
-        partial: Kinds of names (``sensor``, ``zone``, ``control``, ``limits``) of which some had to
-            be left out, so that one that leads nowhere proves nothing.
+        doubts: Names of a kind (``sensor``, ``zone``, ``control`` row, sensor with ``limits`` or a
+            chart) whose own row is wrong, so that a reference that leads nowhere proves nothing.
+        meant: Path a misspelt key should have had, to the path it has in the file.
     """
 
     def __init__(self, file: str, positions: Positions) -> None:
         self.found: list[Problem] = []
         self.ignore: set[Path] = set()
-        self.partial: set[str] = set()
+        self.doubts = Doubts()
+        self.meant: dict[Path, Path] = {}
         self._said: set[Path] = set()
         self._file = file
         self._positions = positions
@@ -53,20 +56,31 @@ class Problems:
 
         A row with ``each`` would otherwise say the same thing a thousand times.
         """
-        if path in self._said or any(path[: len(table)] == table for table in self.ignore):
+        if any(path[: len(table)] == table for table in self.ignore):
+            return
+        path = self._written(path)
+        if path in self._said:
             return
         self._said.add(path)
         line = self._positions.line(path)
         self.found.append(Problem(self._file, line, dotted(path), found(value), message, allowed))
 
-    def unknown(self, kind: str, path: Path, message: str, value: Any, allowed: str = "") -> None:
-        """Note a reference that leads nowhere; silent when its target may just be left out."""
-        if kind not in self.partial:
-            self.add(path, message, value, allowed)
+    def unknown(self, kind: str, name: str, path: Path, message: str, allowed: str = "") -> None:
+        """Note a reference to a name that is not there; silent when that name is in doubt."""
+        if not self.doubts.cover(kind, name):
+            self.add(path, message, name, allowed)
 
-    def knows(self, path: Path) -> bool:
-        """Whether something is already wrong there or below."""
-        return any(said[: len(path)] == path for said in self._said)
+    def knows(self, *paths: Path) -> bool:
+        """Whether something is already wrong at one of the paths, or below it."""
+        written = [self._written(path) for path in paths]
+        return any(said[: len(path)] == path for said in self._said for path in written)
+
+    def _written(self, path: Path) -> Path:
+        """Where a path stands in the file."""
+        for meant, written in self.meant.items():
+            if path[: len(meant)] == meant:
+                return self._written((*written, *path[len(meant) :]))
+        return path
 
     def in_order(self) -> list[Problem]:
         """The problems by file and line."""

@@ -70,10 +70,13 @@ def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
             files[name] = _open(name, text_of)
         except ConfigError as error:
             plan.problems += _where_named(error.problems, problems, name)
+            plan.doubts.add("*")
         else:
             plan = control_plan.read(files[name], name)
-        if plan.problems or problems.knows(("line", "control_plan")):
-            problems.partial |= {"control", "limits"}
+    if problems.knows(("line", "control_plan")):
+        plan.doubts.add("*")
+    for row in plan.doubts:
+        problems.doubts.add("control", row)
     built = build(line, plan.rows, problems)
     check(line, built, problems)
     wrong = problems.in_order() + plan.problems

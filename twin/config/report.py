@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from twin.config.alarms import matcher
 from twin.config.connect import is_open
+from twin.config.names import matcher
 from twin.config.rule_sets import RULE_SETS
 from twin.model.line import Role, Sampling
 

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from twin.config.positions import Positions
 from twin.config.problems import Problems
 from twin.errors import ConfigError, Problem
-from twin.model.line import Chart, Limits, Line, Mapping, Zone
+from twin.model.line import Line
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from twin.config.positions import Path
@@ -40,9 +41,9 @@ _KINDS = {
 }
 """Error type of pydantic to what we say and what is allowed."""
 
+_LEFT_OUT = "left-out"
 _STAND_INS: dict[str, Any] = {
-    **dict.fromkeys(("id", "key", "station", "user", "host", "product"), "left-out"),
-    "topic": "left-out",
+    **dict.fromkeys(("id", "key", "station", "user", "host", "product", "topic"), _LEFT_OUT),
     "sensor": "*",
     "when": "stale",
     "needs": [],
@@ -51,9 +52,6 @@ _STAND_INS: dict[str, Any] = {
     "sigma": 1.0,
 }
 """Required keys that are missing or wrong, to something valid that is never shown."""
-
-_NAMING = ("id", "key", "each")
-"""Keys that others refer to: when one is wrong, a name that leads nowhere proves nothing."""
 
 
 def shape(text: str, file: str) -> tuple[Line, Problems]:
@@ -79,15 +77,21 @@ def shape(text: str, file: str) -> tuple[Line, Problems]:
 
 
 class _Spot(NamedTuple):
-    """Where an error of pydantic belongs: a key of a table."""
+    """Where an error of pydantic belongs: a key of a table, or an entry of what it holds."""
 
     model: type[BaseModel]
     table: Path
     key: str
+    entry: tuple[str | int, ...] = ()
 
 
 def _note(errors: list[ErrorDetails], data: dict[str, Any], problems: Problems) -> None:
     """Report the errors and take the keys they are about out of the data."""
+    extra = [details for details in errors if details["type"] == "extra_forbidden"]
+    for details in extra:
+        _mend(details, data, problems)
+    if extra:
+        return  # what a misspelt key means is looked at once it has its right name
     by_path: dict[Path, list[ErrorDetails]] = {}
     for details in errors:
         by_path.setdefault(_existing(details["loc"], data), []).append(details)
@@ -95,21 +99,38 @@ def _note(errors: list[ErrorDetails], data: dict[str, Any], problems: Problems) 
     for path, group in by_path.items():
         for details in group:
             spot = _spot(details["loc"])
-            spots[spot.table, spot.key] = (spot, details["type"])
+            spots[spot.table, spot.key, spot.entry] = spot
         _report(path, group, problems)
-    for spot, kind in spots.values():
-        _leave_out(spot, kind, data, problems)
+    for spot in spots.values():
+        _doubt(spot, data, problems)
+    for spot in spots.values():
+        _leave_out(spot, data)
+
+
+def _mend(details: ErrorDetails, data: dict[str, Any], problems: Problems) -> None:
+    """Report an unknown key, and read it as the key it was probably meant to be.
+
+    Otherwise one misspelt key would be reported twice: as unknown, and as missing.
+    """
+    *parts, key = details["loc"]
+    path: Path = (*parts, key)
+    table: Any = data
+    for part in parts:
+        table = table[part]
+    names = list(_spot(details["loc"]).model.model_fields)
+    near = get_close_matches(str(key), names, n=1)
+    hint = f"{near[0]} (did you mean that?)" if near else ", ".join(names)
+    problems.add(path, "unknown key", details["input"], hint)
+    value = table.pop(key)
+    if near and near[0] not in table:
+        table[near[0]] = value
+        problems.meant[*parts, near[0]] = path
 
 
 def _report(path: Path, group: list[ErrorDetails], problems: Problems) -> None:
     """One problem per place: the branches of a union are alternatives of one answer."""
     details = group[0]
-    if details["type"] == "extra_forbidden":
-        names = list(_spot(details["loc"]).model.model_fields)
-        near = get_close_matches(str(details["loc"][-1]), names, n=1)
-        hint = f"{near[0]} (did you mean that?)" if near else ", ".join(names)
-        problems.add(path, "unknown key", details["input"], hint)
-    elif details["type"] == "missing" and isinstance(details["loc"][-1], str):
+    if details["type"] == "missing" and isinstance(details["loc"][-1], str):
         problems.add((*path, details["loc"][-1]), "is missing")
     else:
         said = [_said(one) for one in group]
@@ -150,7 +171,7 @@ def _spot(loc: Path) -> _Spot:
         field = model.model_fields.get(key)
         inner, is_list = _inside(field.annotation) if field else (None, False)
         if inner is None or len(rest) <= is_list:
-            return _Spot(model, table, key)
+            return _Spot(model, table, key, tuple(rest[:1]) if inner is None else ())
         table = (*table, key, rest.pop(0)) if is_list else (*table, key)
         model = inner
 
@@ -166,26 +187,64 @@ def _inside(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     return None, False
 
 
-def _leave_out(spot: _Spot, kind: str, data: dict[str, Any], problems: Problems) -> None:
+def _doubt(spot: _Spot, data: dict[str, Any], problems: Problems) -> None:
+    """Note which names are not what the person meant, now that this spot is wrong."""
+    doubts = problems.doubts
+    match (*spot.table, spot.key):
+        case ("zone",):
+            doubts.add("zone", "*")
+        case ("zone", int(i), "id"):
+            doubts.add("zone", _name(data["zone"][i], "id"))
+        case ("station",):
+            doubts.add("sensor", "*")
+        case ("station", int(i), "id" | "sensor"):
+            doubts.add("sensor", f"{_name(data['station'][i], 'id')}/*")
+        case ("station", int(i), "sensor", int(j), "key" | "each"):
+            doubts.add("sensor", _sensor_name(data["station"][i], j))
+        case ("station", int(i), "sensor", int(j), "chart" | "limits" | "control", *_):
+            doubts.add("limits", _sensor_name(data["station"][i], j))
+        case ("mapping", int(i), "topic"):
+            problems.ignore.add(("mapping", i, "values"))
+        case ("mapping", int(i), "values"):
+            problems.ignore.add(("mapping", i, "units", *spot.entry))
+
+
+def _sensor_name(station: dict[str, Any], sensor: int) -> str:
+    return f"{_name(station, 'id')}/{_name(station['sensor'][sensor], 'key')}"
+
+
+def _name(row: dict[str, Any], key: str) -> str:
+    """The name of a row as far as it can be read."""
+    value = row.get(key)
+    return value if isinstance(value, str) else "*"
+
+
+def _leave_out(spot: _Spot, data: dict[str, Any]) -> None:
     table: Any = data
     for part in spot.table:
         table = table[part]
+    value = table.get(spot.key)
     field = spot.model.model_fields.get(spot.key)
-    if field is not None and field.is_required():
-        table[spot.key] = _STAND_INS[spot.key]
+    if spot.entry and isinstance(value, dict):
+        value.pop(spot.entry[0], None)
+    elif spot.entry and isinstance(value, list) and _is_list_of_texts(field):
+        value[int(spot.entry[0])] = ""  # the others keep their places
+    elif field is not None and field.is_required():
+        table[spot.key] = _stand_in(spot)
     else:
         table.pop(spot.key, None)
-    if kind == "extra_forbidden":
-        return
-    if spot.model is Mapping:
-        problems.ignore.add(spot.table)
-    inner = _inside(field and field.annotation)[0]
-    if spot.model is Zone or inner is Zone:
-        problems.partial.add("zone")
-    elif inner in (Chart, Limits):
-        problems.partial.add("limits")
-    elif inner or spot.key in _NAMING:
-        problems.partial.add("sensor")
+
+
+def _is_list_of_texts(field: FieldInfo | None) -> bool:
+    return field is not None and field.annotation == list[str]
+
+
+def _stand_in(spot: _Spot) -> Any:
+    """Something valid; names differ from row to row, so that no two seem to be the same."""
+    value = _STAND_INS[spot.key]
+    if value != _LEFT_OUT:
+        return value
+    return "-".join([_LEFT_OUT, *(str(part) for part in spot.table if isinstance(part, int))])
 
 
 def _syntax(message: str, text: str, file: str) -> Problem:

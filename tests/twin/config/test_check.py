@@ -457,6 +457,34 @@ CASES = {
         "alarm[0].rules",
         'counts only with when = "chart"',
     ),
+    "deadband as wide as the limit": (
+        [("limit = 40", "limit = 40\ndeadband = 40")],
+        "deadband = 40",
+        "alarm[0].deadband",
+        "never lets the alarm clear",
+        "less than 40",
+    ),
+    "deadband below the range": (
+        [('when = "outside"\nlimit = 40', 'when = "above"\nlimit = 40\ndeadband = 41')],
+        "deadband = 41",
+        "alarm[0].deadband",
+        "from the limit to the end of the range of calender/line_load there is only 40",
+        "less than 40",
+    ),
+    "deadband above the range": (
+        [('when = "outside"\nlimit = 40', 'when = "below"\nlimit = 990\ndeadband = 11')],
+        "deadband = 11",
+        "alarm[0].deadband",
+        "there is only 10",
+        "less than 10",
+    ),
+    "half width below nothing": (
+        [("limit = 40", "limit = -40")],
+        "limit = -40",
+        "alarm[0].limit",
+        "is no half width",
+        "greater than 0",
+    ),
     "alarm around a target that is not there": (
         [('sensor = "calender/line_load"', 'sensor = "calender/gap"')],
         "calender/gap",
@@ -500,7 +528,6 @@ def test_many_mistakes_are_told_at_once(changed, problems_of):
         "station[0].sensor[0].chart.sigma",
         "station[0].sensor[4].unit",
         "alarm[0].casue",
-        "alarm[0].cause",
     } == {key for _, key in found}
 
 
