@@ -30,6 +30,7 @@ from dashboards.board.auth import Auth, Users
 from dashboards.board.server import Running, serve
 from twin import __version__, config
 from twin.clock import SystemClock
+from twin.engine.clockwork import Clockwork
 from twin.engine.runner import Engine, Told
 from twin.engine.store import StateStore
 from twin.engine.view import EngineView
@@ -37,7 +38,7 @@ from twin.errors import ConfigError, Problem, SourceError
 from twin.history import History
 from twin.journal import Journal
 from twin.model.event import iso
-from twin.model.message import Block, Kind
+from twin.model.message import Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -52,9 +53,8 @@ __all__ = ["Application", "RunOptions", "lock_folder"]
 
 log = logging.getLogger("linetwin")
 
-_TICK_S = 1.0
-_JUMP_NS = 1_000_000_000
-_RETAIN_EVERY_S = 600.0
+_HOST = "127.0.0.1"
+"""The board speaks plain HTTP: a TLS proxy on this machine makes it reachable, with ``login``."""
 _ALARM_EVENTS = frozenset(
     {
         "alarm",
@@ -77,7 +77,6 @@ class RunOptions:
     Attributes:
         line: The line description.
         data: Folder for journal, state, history and users; nothing is written elsewhere.
-        host: Address of the board.
         port: Port of the board; None tries 8080 and takes a free one when that is in use.
         mqtt_port: Port of the listener; None takes the line description's, or a free one when
             that is in use.
@@ -90,7 +89,6 @@ class RunOptions:
 
     line: Path
     data: Path
-    host: str = "127.0.0.1"
     port: int | None = None
     mqtt_port: int | None = None
     simulate: bool | None = None
@@ -199,7 +197,8 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _sources(self) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._clockwork(), name="twin.clockwork")]
+        clockwork = Clockwork(self.journal, self.engine, self.store, self.history, self.clock)
+        tasks = [asyncio.create_task(clockwork.run(), name="twin.clockwork")]
         try:
             for name, source in self._make_sources():
                 tasks.append(asyncio.create_task(self._run(source), name=f"twin.source.{name}"))
@@ -262,42 +261,6 @@ class Application:
             self.index, self.options.seed, self.clock, speed=self.options.speed, script=script
         )
 
-    # -- time ---------------------------------------------------------------------------------
-
-    async def _clockwork(self) -> None:
-        """Ticks while nothing arrives, clock jumps, retention."""
-        last_seq = self.journal.committed
-        offset = self.clock.wall_ns() - self.clock.mono_ns()
-        retained = self.clock.mono_ns()
-        while True:
-            await asyncio.sleep(_TICK_S)
-            wall, mono = self.clock.wall_ns(), self.clock.mono_ns()
-            jump = wall - mono - offset
-            if abs(jump) > _JUMP_NS:
-                log.warning("the wall clock jumped by %.1f s", jump / 1e9)
-                self._put(Kind.CLOCK, msgspec.json.encode({"jump_ns": jump}), wall)
-                offset = wall - mono
-            if self.journal.committed == last_seq:
-                self._put(Kind.TICK, b"", wall)
-            last_seq = self.journal.committed
-            if (mono - retained) / 1e9 > _RETAIN_EVERY_S:
-                retained = mono
-                await asyncio.to_thread(self._retain)
-
-    def _put(self, kind: Kind, payload: bytes, wall_ns: int) -> None:
-        block = Block("linetwin", kind)
-        block.add("", payload, wall_ns)
-        self.journal.put(block)
-
-    def _retain(self) -> None:
-        head = self.engine.pipeline.index.line.line
-        # The older snapshot is the fall-back: what lies behind it must stay readable.
-        with contextlib.closing(self.store.reader()) as reader:
-            cursor = min(reader.snapshot_cursors(), default=0)
-        self.journal.retain(cursor, head.journal_days * 86_400, int(head.journal_gib * (1 << 30)))
-        self.history.retain(self.clock.wall_ns() - int(head.history_days * 86_400e9))
-        self.history.compact()
-
     # -- what leaves --------------------------------------------------------------------------
 
     def _told(self, told: Told) -> None:
@@ -357,30 +320,16 @@ class Application:
     async def _board(self, data: Path) -> AsyncIterator[None]:
         users = Users(data / "users.json")
         self.first_password = users.first_password
-        host = self.options.host
-        if host not in {"127.0.0.1", "::1", "localhost"}:
-            raise ConfigError(
-                [
-                    Problem(
-                        file="command line",
-                        line=0,
-                        key="--host",
-                        value=host,
-                        message="the board speaks plain HTTP and is bound to loopback only",
-                        allowed="127.0.0.1; put a TLS proxy on this machine in front of it and add --login",
-                    )
-                ]
-            )
         port = self.options.port
         if port is None:
-            port = _free_or(host, 8080, "board")
+            port = _free_or(_HOST, 8080, "board")
         info = {"version": __version__, "loopback": not self.options.login}
         app = create_app(self.view, info=info, auth=Auth(users))
         try:
-            self.board = await serve(app, host, port)
+            self.board = await serve(app, _HOST, port)
         except OSError as error:
             raise SourceError(
-                f"the board cannot listen on {host}:{port} ({error.strerror}); choose --port"
+                f"the board cannot listen on {_HOST}:{port} ({error.strerror}); choose --port"
             ) from error
         try:
             yield
