@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_unit", "conversion"]
+__all__ = ["check_unit", "conversion", "meant"]
 
 _METRIC = {
     "m": "meter",
@@ -102,6 +102,9 @@ _USUAL = {
     "degc": "Cel",
     "deg c": "Cel",
     "celsius": "Cel",
+    "degrees c": "Cel",
+    "degree_celsius": "Cel",
+    "degrees celsius": "Cel",
     "°f": "[degF]",
     "degf": "[degF]",
     "kelvin": "K",
@@ -111,8 +114,21 @@ _USUAL = {
     "percent": "%",
     "pct": "%",
     "rpm": "1/min",
-    "sec": "s",
-    "hr": "h",
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("minute", "minutes", "mins"), "min"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("volt", "volts"), "V"),
+    **dict.fromkeys(("amp", "amps", "ampere", "amperes"), "A"),
+    **dict.fromkeys(("watt", "watts"), "W"),
+    **dict.fromkeys(("metre", "metres", "meter", "meters"), "m"),
+    **dict.fromkeys(("gram", "grams"), "g"),
+    **dict.fromkeys(("litre", "litres", "liter", "liters"), "L"),
+    **dict.fromkeys(("newton", "newtons"), "N"),
+    "nm": "N.m",
+    "kpa": "kPa",
+    "vol%": "%",
+    "%rh": "%",
     "ohm": "Ohm",
     "mohm": "mOhm",
     "ohm/sq": "Ohm{sq}",
@@ -133,6 +149,9 @@ _USUAL = {
     "-": "1",
 }
 """What people write, lower case and with ``µ``, ``Ω`` and raised digits replaced, to UCUM."""
+
+_OTHER = {"C": "Cel", "deg": "Cel", "F": "[degF]", "S": "s", "H": "h", "T": "t"}
+"""Codes that are units (coulomb, degree of angle, farad …), to the one often written like that."""
 
 _SPELLING = str.maketrans({"µ": "u", "μ": "u", "Ω": "Ohm", "²": "2", "³": "3", "·": "."})
 _COMMON = [
@@ -188,6 +207,10 @@ _COMMON = [
     "{count}",
     "{USD}",
 ]
+_BY_LOWER = {code.lower(): code for code in reversed(_COMMON)}
+_WORD = re.compile("[A-Za-z°%]+")
+_LONGEST = 40
+"""Characters of a device's text that a message repeats."""
 _TOKEN = re.compile(
     r"(?P<note>\{[^{}]*\})"
     r"|(?P<number>10[*^]|(?:\[[A-Za-z_]+\])|%|[A-Za-z]+)(?P<power>[+-]?\d+)?"
@@ -226,7 +249,28 @@ def check_unit(code: str) -> None:
         Traceback (most recent call last):
         ValueError: unknown unit "°C"; did you mean "Cel"?
     """
-    _parse(code)
+    _known(code)
+
+
+def meant(code: str, target: str = "") -> str:
+    """The UCUM code that was probably meant by a usual spelling; empty when none is known.
+
+    Args:
+        code: What a device or a person wrote.
+        target: UCUM code it should convert to. With one, a code that is a unit of its own
+            (``C`` is the coulomb) is taken for another only if that one converts.
+
+    Examples:
+        >>> meant("ppm"), meant("mAh/g"), meant("C", "Cel"), meant("C", "A.h")
+        ('[ppm]', 'mA.h/g', 'Cel', '')
+    """
+    if _is_unit(code):
+        usual = _OTHER.get(code, "") if target else ""
+        return usual if usual and not _converts(code, target) and _converts(usual, target) else ""
+    plain = _plain(code)
+    usual = _USUAL.get(plain.lower(), "")
+    respelt = _WORD.sub(lambda match: _word(match[0]), plain)
+    return usual or next((found for found in (plain, respelt) if _is_unit(found)), "")
 
 
 @cache
@@ -249,7 +293,7 @@ def conversion(source: str, target: str) -> tuple[float, float]:
         >>> conversion("Cel", "K")
         (1.0, 273.15)
     """
-    here, there = _parse(source), _parse(target)
+    here, there = _known(source), _known(target)
     if here.notes and there.notes and here.notes != there.notes:
         raise ValueError(f'"{source}" does not convert to "{target}": other things are counted')
     if here.names == there.names and not {source, target} & _ABSOLUTE.keys():
@@ -272,8 +316,10 @@ def _affine(source: str, here: _Term, target: str, there: _Term) -> tuple[float,
             for value in (Fraction(0), Fraction(1))
         ]
     except wrong_dimension as error:
+        other = _OTHER.get(source, "")
+        hint = f'; did you mean "{other}"?' if other and _converts(other, target) else ""
         raise ValueError(
-            f'"{source}" does not convert to "{target}": they measure different things'
+            f'"{source}" does not convert to "{target}": they measure different things{hint}'
         ) from error
     return float(at[1] - at[0]), float(at[0])
 
@@ -295,12 +341,23 @@ def _registry() -> tuple[Any, type[Exception]]:
     return pint.UnitRegistry(non_int_type=Fraction, cache_folder=None), pint.DimensionalityError
 
 
+class _NoUnitError(ValueError):
+    """A code that is no unit; what was meant is only looked for when somebody asks."""
+
+
+def _known(code: str) -> _Term:
+    try:
+        return _parse(code)
+    except _NoUnitError:
+        raise _unknown(code) from None
+
+
 @cache
 def _parse(code: str) -> _Term:
     tokens = list(_tokens(code))
     term, rest = _product(code, tokens, 0)
     if rest != len(tokens):
-        raise _unknown(code)
+        raise _NoUnitError(code)
     return term
 
 
@@ -309,11 +366,11 @@ def _tokens(code: str) -> Iterator[re.Match[str]]:
     while at < len(code):
         match = _TOKEN.match(code, at)
         if match is None:
-            raise _unknown(code)
+            raise _NoUnitError(code)
         yield match
         at = match.end()
     if not code:
-        raise _unknown(code)
+        raise _NoUnitError(code)
 
 
 def _product(code: str, tokens: list[re.Match[str]], at: int) -> tuple[_Term, int]:
@@ -327,7 +384,7 @@ def _product(code: str, tokens: list[re.Match[str]], at: int) -> tuple[_Term, in
         if wanted and sign == "(":
             inner, at = _product(code, tokens, at + 1) if at + 1 < len(tokens) else (_ONE, at)
             if at >= len(tokens) or tokens[at]["sign"] != ")":
-                raise _unknown(code)
+                raise _NoUnitError(code)
             term, wanted = term.times(inner, power), False
         elif not wanted and sign in (".", "/"):
             power, wanted = (1 if sign == "." else -1), True
@@ -338,17 +395,17 @@ def _product(code: str, tokens: list[re.Match[str]], at: int) -> tuple[_Term, in
         elif wanted and not sign and not token["note"]:
             term, wanted = term.times(_atom(code, token), power), False
         else:
-            raise _unknown(code)
+            raise _NoUnitError(code)
         at += 1
     if wanted:
-        raise _unknown(code)
+        raise _NoUnitError(code)
     return term, at
 
 
 def _atom(code: str, token: re.Match[str]) -> _Term:
     if token["integer"]:
         if int(token["integer"]) == 0:
-            raise _unknown(code)
+            raise _NoUnitError(code)
         return _Term(Fraction(int(token["integer"])), {}, frozenset())
     power = int(token["power"] or 1)
     symbol = token["number"]
@@ -361,24 +418,42 @@ def _atom(code: str, token: re.Match[str]) -> _Term:
         if symbol.startswith(prefix) and symbol[len(prefix) :] in _METRIC:
             factor = Fraction(10) ** (exponent * power)
             return _Term(factor, {_METRIC[symbol[len(prefix) :]]: power}, frozenset())
-    raise _unknown(code)
+    raise _NoUnitError(code)
 
 
 def _unknown(code: str) -> ValueError:
-    plain = code.strip().translate(_SPELLING).replace("^", "").replace("*", ".")
-    usual = _USUAL.get(plain.lower()) or (plain if plain != code and _is_known(plain) else None)
-    near = [usual] if usual else get_close_matches(plain, _COMMON, n=3, cutoff=0.6)
+    shown = code if len(code) <= _LONGEST else code[: _LONGEST - 1] + "…"
+    usual = meant(code)
+    near = [usual] if usual else get_close_matches(_plain(code)[:_LONGEST], _COMMON, cutoff=0.6)
     if not near:
         return ValueError(
-            f'unknown unit "{code}"; UCUM codes are for example {", ".join(_COMMON[:12])}'
+            f'unknown unit "{shown}"; UCUM codes are for example {", ".join(_COMMON[:12])}'
         )
-    meant = " or ".join(f'"{unit}"' for unit in near)
-    return ValueError(f'unknown unit "{code}"; did you mean {meant}?')
+    said = " or ".join(f'"{unit}"' for unit in near)
+    return ValueError(f'unknown unit "{shown}"; did you mean {said}?')
 
 
-def _is_known(code: str) -> bool:
+def _plain(code: str) -> str:
+    return code.strip().translate(_SPELLING).replace("^", "").replace("*", ".")
+
+
+def _word(word: str) -> str:
+    if _is_unit(word):
+        return word
+    return _USUAL.get(word.lower()) or _BY_LOWER.get(word.lower()) or word
+
+
+def _is_unit(code: str) -> bool:
     try:
         _parse(code)
+    except _NoUnitError:
+        return False
+    return True
+
+
+def _converts(source: str, target: str) -> bool:
+    try:
+        conversion(source, target)
     except ValueError:
         return False
     return True

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin.units import check_unit, conversion
+from twin.units import check_unit, conversion, meant
 
 DOMAIN = [
     "1",
@@ -157,6 +157,12 @@ def test_other_annotations_do_not_convert():
         ("percent", "%"),
         ("", "1"),
         ("mbar.l/S.", "mbar.L/s"),
+        ("mAh/g", "mA.h/g"),
+        ("degC/s", "Cel/s"),
+        ("hz", "Hz"),
+        ("KPA", "kPa"),
+        ("seconds", "s"),
+        ("m³/h", "m3/h"),
     ],
 )
 def test_usual_spellings_are_corrected(code, meant):
@@ -164,6 +170,43 @@ def test_usual_spellings_are_corrected(code, meant):
     with pytest.raises(ValueError, match="did you mean") as error:
         check_unit(code)
     assert f'"{meant}"' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("C", "Cel", "Cel"),
+        ("C", "K", "Cel"),
+        ("F", "Cel", "[degF]"),
+        ("S", "min", "s"),
+        ("C", "m", ""),
+        ("C", "A.h", ""),
+        ("um", "s", ""),
+        ("ppm", "[ppm]", "[ppm]"),
+        ("xyzzy", "m", ""),
+    ],
+)
+def test_a_unit_often_written_like_another(source, target, expected):
+    """A code is taken for another only when that one converts to the wanted unit."""
+    assert meant(source, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [("C", "Cel", "Cel"), ("F", "Cel", "[degF]"), ("deg", "K", "Cel"), ("ppm", "[ppm]", "[ppm]")],
+)
+def test_a_refused_conversion_says_what_was_meant(source, target, expected):
+    """The refusal of a unit proposes the one that was probably meant."""
+    with pytest.raises(ValueError, match="did you mean") as error:
+        conversion(source, target)
+    assert f'"{expected}"?' in str(error.value)
+
+
+def test_a_long_text_is_shortened():
+    """What a device calls a unit does not fill the message."""
+    with pytest.raises(ValueError, match="unknown unit") as error:
+        check_unit("x" * 10_000)
+    assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("code", ["xyzzy", "0", "()", "{a}{b}", "m 2", "m//s", "Pa(s)", "mCel"])
@@ -202,7 +245,7 @@ def test_there_and_back_is_the_same_value(source, data):
 def test_pint_is_imported_only_when_needed():
     """Checking units, and converting between sizes of one unit, does not import pint."""
     code = (
-        "import sys; from twin.units import check_unit, conversion;"
+        "import sys; from twin.units import check_unit, conversion, meant;"
         "check_unit('mbar.L/s'); conversion('um', 'mm'); conversion('Cel', 'Cel');"
         "print('pint' in sys.modules)"
     )
