@@ -102,7 +102,10 @@ class Guard:
 
     def _same_page(self, request: Request) -> None:
         origin = request.headers.get("origin", "")
-        if not origin or urlsplit(origin).netloc != request.headers.get("host", ""):
+        if not origin:
+            text = "the header Origin is missing; a program sends the address of the board there"
+            raise RefusedError(403, "Not allowed", text)
+        if urlsplit(origin).netloc != request.headers.get("host", ""):
             raise RefusedError(403, "Not allowed", "the request comes from another page")
 
     def _token(self, request: Request, session: Session) -> None:
