@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twin.config.connect import is_open
 from twin.config.names import matcher
@@ -12,15 +12,26 @@ from twin.config.rule_sets import RULE_SETS
 from twin.model.line import Role, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Chart
 
 __all__ = ["FALSE_ALARMS_PER_DAY", "check_text", "report"]
 
+_INDEPENDENT = (
+    "ARL0 and false alarms per day hold for independent normal values; values sampled faster than "
+    "the process changes give more, unless sigma or the limit counts that in."
+)
+_SHIFT = (
+    "Shift: the smallest lasting shift of the mean that an EWMA or CUSUM is sure to find, in sigma."
+)
+
 FALSE_ALARMS_PER_DAY = 15.0
 """More expected false findings per day than this are flagged: about five per operator and shift."""
+
+_BLIND = 3.0
+"""A lasting shift of this many sigma is plain to see on the chart: one that needs more is blind."""
 
 _DAY_S = 86_400.0
 _ARL0 = (370.4, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0)
@@ -31,6 +42,7 @@ _EWMA_L = {
 """Limit in sigma for each entry of ``_ARL0``, by lambda (integral equation, two-sided)."""
 _CUSUM_H = {0.5: (4.7749, 5.0707, 5.7574, 7.3608, 8.0530, 9.6617, 10.3547)}
 """Decision limit for each entry of ``_ARL0``, by k (integral equation, two-sided)."""
+_Design = tuple[float, ...]
 _LOG_MOST = math.log(1e12)
 """Longer runs mean nothing: at a point per second this is thirty thousand years."""
 
@@ -39,10 +51,11 @@ def report(index: LineIndex) -> dict[str, Any]:
     """Numbers and warnings about a valid line description, JSON-able.
 
     Returns:
-        ``line``, ``version``, counts (``stations``, ``sensors``, ``charts``, ``alarms``,
+        ``line``, ``version``, ``assumes`` (what ARL0 and false alarms rest on), counts (``stations``, ``sensors``, ``charts``, ``alarms``,
         ``channels``, ``gates``, ``control_rows``), ``sources`` as text, ``detectors`` (one entry
         per rule or statistic and period: charts, ``arl0`` in points and ``arl0_h`` in hours,
-        expected false alarms per day; None where the table or the period is silent),
+        expected false alarms per day; None where the table or the period is silent;
+        ``smallest_shift`` in sigma that an EWMA or CUSUM finds when it lasts, None for rules),
         ``false_alarms_per_day`` as their sum, and ``warnings`` as sentences.
     """
     line = index.line
@@ -51,6 +64,7 @@ def report(index: LineIndex) -> dict[str, Any]:
     return {
         "line": f"{line.line.site}/{line.line.name}",
         "version": index.version,
+        "assumes": _INDEPENDENT,
         "stations": len(line.station),
         "sensors": len(index),
         "charts": sum(row.spec.chart is not None for row in index.sensors),
@@ -76,14 +90,17 @@ def check_text(index: LineIndex) -> str:
         "sources: " + (", ".join(facts["sources"]) or "none"),
     ]
     if facts["detectors"]:
-        rows += ["", "charts  detector                   ARL0 points     hours  false alarms/day"]
+        head = "charts  detector                   ARL0 points     hours  false alarms/day  shift"
+        rows += ["", head]
     for entry in sorted(facts["detectors"], key=lambda e: -(e["false_alarms_per_day"] or 0.0)):
         rows.append(
             f"{entry['charts']:6}  {entry['detector']:25}  {_shown(entry['arl0'])}"
             f" {_shown(entry['arl0_h'])}  {_shown(entry['false_alarms_per_day'], 16)}"
+            f"  {_shift(entry['smallest_shift'])}".rstrip()
         )
     if facts["detectors"]:
         rows.append(f"{'in all':>55}  {_shown(facts['false_alarms_per_day'], 16)}")
+        rows += [facts["assumes"], _SHIFT]
     if facts["warnings"]:
         rows += ["", *(f"warning: {warning}" for warning in facts["warnings"])]
     return "\n".join(rows)
@@ -91,6 +108,10 @@ def check_text(index: LineIndex) -> str:
 
 def _shown(number: float | None, width: int = 9) -> str:
     return f"{'unknown' if number is None else f'{number:.4g}':>{width}}"
+
+
+def _shift(sigmas: float | None) -> str:
+    return "" if sigmas is None else f"{sigmas:5.2f}"
 
 
 def _sources(index: LineIndex) -> list[str]:
@@ -101,34 +122,66 @@ def _sources(index: LineIndex) -> list[str]:
 
 
 def _detectors(index: LineIndex) -> list[dict[str, Any]]:
-    counted: Counter[tuple[str, float | None, float | None]] = Counter()
+    counted: Counter[tuple[_Judge, float | None]] = Counter()
     for row in index.sensors:
         if row.spec.chart:
-            for name, arl0 in _judges(row.spec.chart):
-                counted[name, arl0, row.spec.period_s] += 1
+            for judge in _judges(row.spec.chart):
+                counted[judge, row.spec.period_s] += 1
     return [
         {
-            "detector": name,
+            "detector": judge.name,
             "charts": charts,
             "period_s": period,
-            "arl0": arl0,
+            "arl0": (arl0 := judge.arl0),
             "arl0_h": arl0 * period / 3600 if arl0 and period else None,
             "false_alarms_per_day": charts * _DAY_S / period / arl0 if arl0 and period else None,
+            "smallest_shift": judge.shift,
         }
-        for (name, arl0, period), charts in counted.items()
+        for (judge, period), charts in counted.items()
     ]
 
 
-def _judges(chart: Chart) -> Iterator[tuple[str, float | None]]:
-    """Rules and statistics of a chart with their ARL0."""
+class _Judge(NamedTuple):
+    """A rule set or statistic of a chart.
+
+    Attributes:
+        name: What the report calls it.
+        arl0: Mean number of points between two false findings; None when unknown.
+        shift: Smallest lasting shift of the mean, in sigma, that it is sure to find; None for rules.
+    """
+
+    name: str
+    arl0: float | None
+    shift: float | None = None
+
+
+def _judges(chart: Chart) -> Iterator[_Judge]:
+    """Rules and statistics of a chart.
+
+    A lasting shift drives an EWMA towards the shift itself, past its limit or not; a CUSUM only
+    grows under a shift that is larger than k. At the same limit a smaller lambda or a larger k
+    speaks less often, so what the table does not hold is counted with a neighbour that speaks more.
+    """
     if chart.rules is not None:
-        yield chart.rules, RULE_SETS[chart.rules].arl0
-    if chart.ewma_lambda is not None:
-        limits = _EWMA_L.get(chart.ewma_lambda)
-        yield f"ewma({chart.ewma_lambda:g}; {chart.ewma_l:g})", _arl0(limits, chart.ewma_l)
+        yield _Judge(chart.rules, RULE_SETS[chart.rules].arl0)
+    weight = chart.ewma_lambda
+    if weight is not None:
+        arl0 = _arl0(_at_least(_EWMA_L, weight), chart.ewma_l)
+        shift = chart.ewma_l * math.sqrt(weight / (2.0 - weight))
+        yield _Judge(f"ewma({weight:g}; {chart.ewma_l:g})", arl0, shift)
     if chart.cusum_k is not None:
-        limits = _CUSUM_H.get(chart.cusum_k)
-        yield f"cusum({chart.cusum_k:g}; {chart.cusum_h:g})", _arl0(limits, chart.cusum_h)
+        arl0 = _arl0(_at_most(_CUSUM_H, chart.cusum_k), chart.cusum_h)
+        yield _Judge(f"cusum({chart.cusum_k:g}; {chart.cusum_h:g})", arl0, chart.cusum_k)
+
+
+def _at_least(table: Mapping[float, _Design], key: float) -> _Design | None:
+    """Design of the key, or of the next larger one in the table."""
+    return table.get(min((known for known in table if known >= key), default=key))
+
+
+def _at_most(table: Mapping[float, _Design], key: float) -> _Design | None:
+    """Design of the key, or of the next smaller one in the table."""
+    return table.get(max((known for known in table if known <= key), default=key))
 
 
 def _arl0(limits: tuple[float, ...] | None, limit: float) -> float | None:
@@ -163,6 +216,11 @@ def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
         (row for row in rows if row.spec.chart and _outside(row, row.spec.chart.centre)),
         "the chart's centre is outside range",
     )
+    yield from _about(
+        (row for row in rows if row.spec.chart and _is_blind(row.spec.chart)),
+        f"the chart is blind to lasting shifts of {_BLIND:g} sigma: its EWMA and CUSUM need more; "
+        "a longer memory (smaller ewma_lambda) or a lower limit finds less",
+    )
     if is_open(index.line.listener) and not index.line.listener.cert_file:
         yield "the listener is reachable from elsewhere without TLS: passwords can be read on the way"
     yield from _plan_warnings(index)
@@ -181,6 +239,14 @@ def _about(rows: Iterable[SensorRow], message: str) -> Iterator[str]:
     if ids:
         more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
         yield f"{', '.join(ids[:3])}{more}: {message}"
+
+
+def _is_blind(chart: Chart) -> bool:
+    """Whether only an EWMA or CUSUM judges the chart, and needs a shift that is too large."""
+    judges = list(_judges(chart))
+    shifts = [judge.shift for judge in judges if judge.shift is not None]
+    # A limit of exactly three sigma may come out one rounding above it.
+    return len(shifts) == len(judges) > 0 and min(shifts) > _BLIND * (1 + 1e-9)
 
 
 def _outside(row: SensorRow, value: float) -> bool:

@@ -61,6 +61,52 @@ def test_what_cannot_be_known_is_not_counted(changed, files):
     assert "unknown" in check_text(parse(files(text)))
 
 
+def test_designs_between_those_of_the_table_are_counted_with_one_that_speaks_more(changed, files):
+    """ARL0 of a smaller lambda or a larger k is at least that of its neighbour in the table."""
+    more = "ewma_lambda = 0.15, ewma_l = 3.8344, cusum_k = 1, cusum_h = 8.053"
+    text = changed(('rules = "nelson_shift"', f'rules = "none", {more}'))
+    entries = report(parse(files(text)))["detectors"]
+    assert [entry["arl0"] for entry in entries] == pytest.approx([10_000, 10_000])
+
+
+def test_the_smallest_shift_an_ewma_or_cusum_finds(changed, files):
+    """A lasting shift must carry the EWMA past its limit, or be larger than the CUSUM's k."""
+    more = "ewma_lambda = 0.2, ewma_l = 15, cusum_k = 0.75"
+    text = changed(('rules = "nelson_shift"', f'rules = "nelson_shift", {more}'))
+    index = parse(files(text))
+    shifts = {entry["detector"]: entry["smallest_shift"] for entry in report(index)["detectors"]}
+    assert shifts == {
+        "nelson_shift": None,
+        "ewma(0.2; 15)": pytest.approx(5.0),
+        "cusum(0.75; 5)": 0.75,
+    }
+    page = check_text(index)
+    assert next(row for row in page.splitlines() if "ewma(0.2; 15)" in row).endswith(" 5.00")
+    assert "independent" in page
+
+
+@pytest.mark.parametrize(
+    ("judges", "blind"),
+    [
+        ('rules = "none", ewma_lambda = 0.2, ewma_l = 15', True),
+        ('rules = "none", ewma_lambda = 0.2, ewma_l = 9', False),
+        ('rules = "none", ewma_lambda = 0.2, ewma_l = 9.01', True),
+        ('rules = "none", ewma_lambda = 0.2, ewma_l = 15, cusum_k = 1', False),
+        ('rules = "none", cusum_k = 3.5', True),
+        ('rules = "shewhart", ewma_lambda = 0.2, ewma_l = 15', False),
+        ('rules = "none"', False),
+    ],
+)
+def test_a_chart_blind_to_three_sigma_is_named(changed, files, judges, blind):
+    """A chart whose every judge needs a lasting shift of more than three sigma is pointed out."""
+    text = changed(
+        ('rules = "nelson_shift"', judges),
+        ('sensor = "calender/*"\nwhen = "chart"', 'sensor = "calender/*"\nwhen = "stale"'),
+    )
+    warnings = report(parse(files(text)))["warnings"]
+    assert any(w.startswith("calender/line_load: the chart is blind") for w in warnings) == blind
+
+
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
