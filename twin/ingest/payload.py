@@ -12,6 +12,7 @@ import msgspec
 from twin.errors import DecodeError
 from twin.model.batch import BAD, GOOD, UNCERTAIN
 from twin.model.message import Reason
+from twin.units import meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,10 +193,12 @@ def _truth(value: bool, target: Target) -> float:
 def _convert(number: float, unit: str, target: Target) -> float:
     factor = target.factor(unit)
     if factor is None:
+        usual = meant(unit, target.unit)
+        hint = f'; did you mean "{usual}"?' if usual else ""
         raise DecodeError(
             Reason.UNIT,
             f'unit "{unit}" does not convert to "{target.unit}", the unit of {target.id}'
-            " in the line description; mend the device or the unit of the sensor",
+            f" in the line description{hint}; mend the device or the unit of the sensor",
         )
     return number * factor[0] + factor[1]
 

@@ -150,6 +150,8 @@ def test_forms_of_a_value(index: LineIndex, payload: bytes, value: float, time_n
         (b'{"v": 1, "ts": "yesterday"}', "SCHEMA", "ISO 8601"),
         (b'{"v": 1, "ts": "2001-09-09T01:46:39"}', "SCHEMA", "zone"),
         (b'{"v": 1, "u": "V"}', "UNIT", '"um"'),
+        (b'{"v": 1, "u": "\xc2\xb5m/s"}', "UNIT", '"um"'),
+        (b'{"v": 1, "u": "micron"}', "UNIT", "did you mean"),
         (b"501", "RANGE", "0 … 500"),
         (b"-1", "RANGE", "physical range"),
         (b'{"v": 1, "ts": 1000100000}', "TIME_FUTURE", "clock"),
