@@ -50,7 +50,7 @@ def check_alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> N
 def _check_chart(alarm: Alarm, rows: list[SensorRow], path: Path, problems: Problems) -> None:
     if problems.knows((*path, "rules")):
         return
-    if any(_speaks(alarm, row.spec) or problems.doubts.cover("limits", row.id) for row in rows):
+    if any(_speaks(alarm, row.spec) or problems.doubts.cover("chart", row.id) for row in rows):
         return
     wanted = ", ".join(alarm.rules or sorted(CALLING))
     problems.add(

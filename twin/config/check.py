@@ -143,7 +143,7 @@ def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
         problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
     chart = sensor.chart
     if chart and chart.rules is not None and chart.rules not in RULE_SETS:
-        problems.doubts.add("limits", name)
+        problems.doubts.add("chart", name)
         problems.add(
             (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
         )

@@ -37,8 +37,8 @@ class Problems:
     Attributes:
         found: Problems so far.
         ignore: Tables that are not what the person meant: what follows from that is not reported.
-        doubts: Names of a kind (``sensor``, ``zone``, ``control`` row, sensor with ``limits`` or a
-            chart) whose own row is wrong, so that a reference that leads nowhere proves nothing.
+        doubts: Names of a kind (``sensor``, ``zone``, ``control`` row, sensor with ``limits`` or
+            ``chart``) whose own row is wrong, so that a reference that leads nowhere proves nothing.
         meant: Path a misspelt key should have had, to the path it has in the file.
     """
 

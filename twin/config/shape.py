@@ -201,7 +201,9 @@ def _doubt(spot: _Spot, data: dict[str, Any], problems: Problems) -> None:
             doubts.add("sensor", f"{_name(data['station'][i], 'id')}/*")
         case ("station", int(i), "sensor", int(j), "key" | "each"):
             doubts.add("sensor", _sensor_name(data["station"][i], j))
-        case ("station", int(i), "sensor", int(j), "chart" | "limits" | "control", *_):
+        case ("station", int(i), "sensor", int(j), "chart", *_):
+            doubts.add("chart", _sensor_name(data["station"][i], j))
+        case ("station", int(i), "sensor", int(j), "limits" | "control", *_):
             doubts.add("limits", _sensor_name(data["station"][i], j))
         case ("mapping", int(i), "topic"):
             problems.ignore.add(("mapping", i, "values"))
