@@ -16,9 +16,11 @@ import typer
 
 from twin import __version__, config
 from twin.cli.out import Exit, console, print_json
+from twin.config.propose import propose_row
 from twin.engine.runner import balance
 from twin.engine.store import StateStore
 from twin.errors import ConfigError, RecordingError
+from twin.ingest.discovery import Discovery, Found
 from twin.journal import Reader
 from twin.journal.hwm import HighWaterMark
 from twin.journal.segment import list_segments
@@ -30,6 +32,7 @@ __all__ = ["add_to"]
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(ledger)
+    app.command()(discover)
     app.command()(doctor)
 
 
@@ -40,8 +43,8 @@ def ledger(
 ) -> None:
     """Show the balance of a line's data: received = stored + rejected + pending.
 
-    Reads the files, so it also tells about a line that is not running. An entry that waits to be
-    processed counts as one.
+    Reads the files, so it also tells about a line that is not running. A message that waits
+    counts as one sample until it is decoded.
     """
     facts = ledger_of(data)
     if json:
@@ -81,6 +84,40 @@ def ledger_of(data: Path) -> dict[str, Any]:
         "journal_last_seq": last,
         "cursor": cursor,
     }
+
+
+def discover(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Data folder of a line.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Propose rows of the line description for topics nobody described.
+
+    Reads the newest snapshot, which is at most a minute old while the line runs; the board's page
+    Ledger shows the same list live.
+    """
+    found = _discovered(data)
+    rows = {entry.topic: propose_row(entry.topic, entry.examples) for entry in found}
+    if json:
+        print_json({"topics": [{"topic": topic, "row": row} for topic, row in rows.items()]})
+        return
+    for entry in found:
+        console.print(f"# {entry.topic}: {entry.count} messages", markup=False, highlight=False)
+        console.print(rows[entry.topic], markup=False, highlight=False, soft_wrap=True)
+
+
+def _discovered(data: Path) -> list[Found]:
+    if not (data / "state.db").exists():
+        raise RecordingError(f"{data}: no state.db; give the data folder of a line")
+    store = StateStore(data / "state.db", __version__)
+    try:
+        snapshot = next(iter(store.snapshots()), None)
+    finally:
+        store.close()
+    discovery = Discovery()
+    if snapshot is not None:
+        discovery.restore(snapshot.state["stages"]["ingest"]["discovery"])
+    return sorted(discovery.found.values(), key=lambda entry: entry.topic)
 
 
 def doctor(
