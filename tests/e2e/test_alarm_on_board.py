@@ -51,7 +51,7 @@ def test_alarm_is_acknowledged_for_good(lines: Callable[..., Line]) -> None:
         expect(row).to_contain_text("Pressed too hard", timeout=10_000)
         expect(row).to_contain_text("Open the gap.")
         page.keyboard.press("a")
-        dialog = page.locator("dialog")
+        dialog = page.locator("dialog[open]")
         dialog.locator("textarea").fill("gap opened")
         dialog.locator("[name=user]").fill("admin")
         dialog.locator("[name=password]").fill(password)

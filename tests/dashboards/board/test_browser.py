@@ -104,7 +104,7 @@ async def test_alarm_appears_and_is_acknowledged(board: "Board", view: "FakeView
         await expect(row).to_contain_text("Stop the feed")
         await expect(page.locator("nav .count")).to_have_text("1")
         await page.keyboard.press("a")
-        dialog = page.locator("dialog")
+        dialog = page.locator("dialog[open]")
         await dialog.locator("textarea").fill("re-gapping now")
         await dialog.locator("[name=user]").fill("operator")
         await dialog.locator("[name=password]").fill("wrong")
@@ -135,14 +135,14 @@ async def test_second_acknowledgement_needs_no_login(board: "Board", view: "Fake
         await page.locator(".who").click()
         await page.locator("[name=user]").fill("operator")
         await page.locator("[name=password]").fill(PASSWORD)
-        await page.locator("dialog button.primary").click()
+        await page.locator("dialog[open] button.primary").click()
         await expect(page.locator(".who")).to_contain_text("operator")
         await page.locator(".alarm-banner a").click()
         first = page.locator(".alarm-row").first
         await expect(first).to_contain_text("Frost point above -45")
         await first.locator(".ack").click()
         await expect(page.locator("dialog [name=password]")).to_have_count(0)
-        await page.locator("dialog button.primary").click()
+        await page.locator("dialog[open] button.primary").click()
         await expect(page.locator(".alarm-row[data-state=ACKED]")).to_have_count(1)
         assert win.clean()
 
@@ -156,14 +156,14 @@ async def test_viewer_cannot_acknowledge(board: "Board", view: "FakeView") -> No
         await page.locator(".ack").click()
         await page.locator("[name=user]").fill("viewer")
         await page.locator("[name=password]").fill(PASSWORD)
-        await page.locator("dialog button.primary").click()
-        await expect(page.locator("dialog .note")).to_contain_text(
+        await page.locator("dialog[open] button.primary").click()
+        await expect(page.locator("dialog[open] .note")).to_contain_text(
             "viewer (viewer) may not do this"
         )
         assert view.actions == []
         await page.locator("[name=user]").fill("operator")
         await page.locator("[name=password]").fill(PASSWORD)
-        await page.locator("dialog button.primary").click()
+        await page.locator("dialog[open] button.primary").click()
         await expect(page.locator(".alarm-row")).to_contain_text("Acknowledged by operator")
         assert win.clean()
 
@@ -319,10 +319,10 @@ async def test_keyboard_reaches_everything(board: "Board", view: "FakeView") -> 
         await page.keyboard.press("Enter")
         await expect(page.locator(".alarm-row:focus .details")).to_contain_text("Usual causes")
         await page.keyboard.press("a")
-        await expect(page.locator("dialog .subject")).to_contain_text("Frost point drifts")
+        await expect(page.locator("dialog[open] .subject")).to_contain_text("Frost point drifts")
         await page.keyboard.press("Escape")
         await page.keyboard.press("?")
-        await expect(page.locator("dialog")).to_contain_text("Acknowledge the chosen alarm")
+        await expect(page.locator("dialog[open]")).to_contain_text("Acknowledge the chosen alarm")
         await page.keyboard.press("Escape")
         for key, place in (("3", ".plot"), ("4", ".product-card"), ("5", ".equation")):
             await page.keyboard.press(key)
@@ -367,11 +367,11 @@ async def test_closed_board_asks_for_a_login_first(closed_board: "Board") -> Non
     async with window(closed_board) as win:
         page = win.page
         await page.goto(win.running.url)
-        await expect(page.locator("dialog")).to_contain_text("needs a login")
+        await expect(page.locator("dialog[open]")).to_contain_text("needs a login")
         assert await page.locator(".tile").count() == 0
         await page.locator("[name=user]").fill("viewer")
         await page.locator("[name=password]").fill(PASSWORD)
-        await page.locator("dialog button.primary").click()
+        await page.locator("dialog[open] button.primary").click()
         await expect(page.locator(".tile")).to_have_count(15)
 
 
