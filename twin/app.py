@@ -147,6 +147,7 @@ class Application:
             )
             self.journal.start(loop)
             try:
+                await asyncio.to_thread(self.engine.warm)
                 await asyncio.to_thread(self.engine.catch_up)
                 await self._announce()
                 self.view.begin()

@@ -126,6 +126,17 @@ class Engine:
         self._commit_mono = time.monotonic()
         self._pending = Output()
 
+    def warm(self) -> None:
+        """Compile every kernel before data comes, on a pipeline of its own.
+
+        The first start after an installation compiles for many seconds. Sources that run
+        meanwhile would look silent, and every stale alarm would cry wolf.
+        """
+        index = self.pipeline.index
+        topic = next((row.spec.topic for row in index.sensors if row.spec.topic), "")
+        message = Entries(1, Kind.MESSAGE, ["warm"], [topic], [b"1"], [1], [0])
+        Pipeline(index, keep_line=True).feed(message)
+
     def catch_up(self) -> None:
         """Repeat what was committed after the snapshot; nothing of it is written again."""
         target = self._store.cursor
