@@ -228,8 +228,9 @@ def _wanderer(world: World, row: SensorRow) -> Job:
     """A sensor nobody made a model for: it wanders around a plausible value."""
     spec = row.spec
     period_s = spec.period_s or 10.0
-    if spec.chart is not None:
-        mean, sigma = spec.chart.centre, spec.chart.sigma
+    chart = spec.chart
+    if chart is not None and chart.centre is not None and chart.sigma is not None:
+        mean, sigma = chart.centre, chart.sigma
     else:
         low, high = spec.operating or spec.range or (0.0, 1.0)
         mean, sigma = (low + high) / 2.0, (high - low) / 100.0

@@ -12,7 +12,7 @@ from twin.config.connect import check_broker, check_listener, filter_problem, to
 from twin.config.expand import names_in
 from twin.config.problems import some
 from twin.config.rule_sets import RULE_SETS
-from twin.model.line import Role
+from twin.model.line import ChartType, Role
 from twin.units import check_unit, conversion
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
         problems.add(
             (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
         )
+    if chart and chart.type is ChartType.I and (chart.centre is None) != (chart.sigma is None):
+        missing, other = ("centre", "sigma") if chart.centre is None else ("sigma", "centre")
+        allowed = f"both, or neither and limits from a baseline; {other} stands alone"
+        problems.add((*path, "chart", missing), "is missing", allowed=allowed)
     if chart and chart.hampel_window is not None and chart.hampel_window % 2 == 0:
         problems.add(
             (*path, "chart", "hampel_window"), "is even", chart.hampel_window, "an odd number >= 5"

@@ -83,7 +83,9 @@ def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
     if wrong:
         raise ConfigError(wrong)
     version = _version(files)
-    return LineIndex(line, version, built.sensors, built.by_id, built.channels, plan.rows, files)
+    return LineIndex(
+        line, version, built.sensors, built.by_id, built.channels, plan.rows, files=files
+    )
 
 
 def _text(data: bytes) -> str:

@@ -48,8 +48,9 @@ _STAND_INS: dict[str, Any] = {
     "when": "stale",
     "needs": [],
     "values": {},
-    "centre": 0.0,
-    "sigma": 1.0,
+    "kind": "t2",
+    "sensors": [_LEFT_OUT, _LEFT_OUT],
+    "rule": [{"id": _LEFT_OUT}],
 }
 """Required keys that are missing or wrong, to something valid that is never shown."""
 

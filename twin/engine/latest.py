@@ -52,7 +52,7 @@ class Latest:
         """Note a batch; late and historical samples move nothing."""
         live = (batch.marks & _NOT_LIVE) == 0
         if not live.all():
-            batch, recv_ns = _only(batch, live), recv_ns[live]
+            batch, recv_ns = batch.take(live), recv_ns[live]
         if not len(batch):
             return
         # Of equal indices the last assignment stands: the newest sample.
@@ -102,16 +102,3 @@ class Latest:
             if after is not None:
                 for name in self._FIELDS:
                     getattr(self, name)[after.index] = getattr(old, name)[row.index]
-
-
-def _only(batch: Batch, rows: NDArray[np.bool_]) -> Batch:
-    return type(batch)(
-        batch.sensor[rows],
-        batch.time_ns[rows],
-        batch.value[rows],
-        batch.quality[rows],
-        batch.marks[rows],
-        batch.seq[rows],
-        batch.product[rows],
-        batch.place[rows],
-    )

@@ -37,8 +37,8 @@ def limits_of(row: SensorRow) -> dict[str, Any] | None:
         "lsl": limits.lsl if limits else None,
         "usl": limits.usl if limits else None,
         "centre": chart.centre if chart else None,
-        "lcl": chart.centre - 3 * chart.sigma if chart else None,
-        "ucl": chart.centre + 3 * chart.sigma if chart else None,
+        "lcl": chart.lcl if chart else None,
+        "ucl": chart.ucl if chart else None,
     }
 
 

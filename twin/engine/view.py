@@ -311,8 +311,8 @@ class EngineView:
             answer |= {
                 "centre": chart.centre,
                 "sigma": chart.sigma,
-                "lcl": chart.centre - 3 * chart.sigma,
-                "ucl": chart.centre + 3 * chart.sigma,
+                "lcl": chart.lcl,
+                "ucl": chart.ucl,
                 "baseline": chart.baseline,
             }
         if plotted is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BAD", "GOOD", "UNCERTAIN", "Batch", "Mark"]
+__all__ = ["BAD", "GOOD", "UNCERTAIN", "Batch", "Mark", "recipe_code"]
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 """Quality codes as OPC and Sparkplug use them."""
@@ -35,6 +36,17 @@ class Mark:
     INVALID = STUCK | SPIKE | RATE
 
 
+def recipe_code(name: str) -> int:
+    """Number of a recipe in ``Batch.recipe``: the same for the same name, everywhere.
+
+    Returns:
+        0 to 2^31 - 1 from a hash of the name; -1 for the empty name.
+    """
+    if not name:
+        return -1
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1
+
+
 @dataclass(slots=True, frozen=True)
 class Batch:
     """Accepted samples in journal order; all columns have the same length n.
@@ -48,6 +60,7 @@ class Batch:
         seq: int64, journal sequence number of the message; equal for samples of one message.
         product: int32, index into the product table, -1 when no product was at the station.
         place: float64, metre on the coil (or slot number); NaN where it has no meaning.
+        recipe: int32, code of the recipe (:func:`recipe_code`), -1 when nobody said.
     """
 
     sensor: NDArray[np.int32]
@@ -58,6 +71,7 @@ class Batch:
     seq: NDArray[np.int64]
     product: NDArray[np.int32]
     place: NDArray[np.float64]
+    recipe: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.sensor)
@@ -86,6 +100,7 @@ class Batch:
             np.zeros(n, np.int64) if seq is None else np.ascontiguousarray(seq, dtype=np.int64),
             np.full(n, -1, np.int32),
             np.full(n, np.nan),
+            np.full(n, -1, np.int32),
         )
 
     def part(self, start: int, stop: int) -> Batch:
@@ -100,4 +115,19 @@ class Batch:
             self.seq[cut],
             self.product[cut],
             self.place[cut],
+            self.recipe[cut],
+        )
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:
+        """The chosen rows as columns of their own; a mask or row numbers."""
+        return Batch(
+            self.sensor[rows],
+            self.time_ns[rows],
+            self.value[rows],
+            self.quality[rows],
+            self.marks[rows],
+            self.seq[rows],
+            self.product[rows],
+            self.place[rows],
+            self.recipe[rows],
         )

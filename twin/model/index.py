@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from twin.model.baseline import Baseline
     from twin.model.line import Channel, Line, Sensor, Station
 
 __all__ = ["LineIndex", "SensorRow"]
@@ -39,6 +40,7 @@ class LineIndex:
         by_id: Sensor id to row.
         channels: Formation channels with ``each`` expanded (keys are sensor *ids* then).
         control: Control plan rows by id (columns of the CSV as strings).
+        baselines: Approved baselines of each sensor id, one per recipe (the newest version).
         files: File name to text, everything needed to read this version again.
     """
 
@@ -48,6 +50,7 @@ class LineIndex:
     by_id: dict[str, SensorRow] = field(repr=False)
     channels: list[Channel] = field(default_factory=list)
     control: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    baselines: dict[str, list[Baseline]] = field(default_factory=dict, repr=False)
     files: dict[str, str] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:

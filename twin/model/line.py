@@ -8,7 +8,7 @@ names another unit.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
@@ -18,9 +18,12 @@ __all__ = [
     "Broker",
     "Channel",
     "Chart",
+    "ChartType",
     "Chemistry",
+    "Detection",
     "Device",
     "Gate",
+    "Group",
     "Ident",
     "Limits",
     "Line",
@@ -29,9 +32,13 @@ __all__ = [
     "Mapping",
     "Priority",
     "Role",
+    "RuleRow",
+    "RuleSetRow",
     "Sampling",
     "Sensor",
+    "Series",
     "Sparkplug",
+    "Spread",
     "Station",
     "Zone",
 ]
@@ -85,38 +92,250 @@ class Limits(Model):
     warn: float | None = None
 
 
+class ChartType(StrEnum):
+    """What a chart compares with its limits."""
+
+    I = "i"  # noqa: E741 - the name of the chart
+    """The plotted point itself: a value, a residual, or the mean of a subgroup."""
+    Q = "q"
+    """Self-starting: mean and sigma unknown, from the third point on (short runs)."""
+    DNOM = "dnom"
+    """Deviation from the recipe's nominal value."""
+    Z = "z"
+    """Deviation from nominal in sigmas of the recipe."""
+    P = "p"
+    NP = "np"
+    C = "c"
+    U = "u"
+    LANEY_P = "laney_p"
+    LANEY_U = "laney_u"
+
+
+class Series(StrEnum):
+    """How the samples of a sensor become plotted points."""
+
+    RAW = "raw"
+    """Every sample."""
+    RESIDUAL = "residual"
+    """What a model of the sensor's own past did not expect."""
+    BLOCK = "block"
+    """Mean over a time window."""
+    PIECE = "piece"
+    """Mean over ``size`` samples, or over a piece of material (its end closes the subgroup)."""
+    THIN = "thin"
+    """Every k-th sample."""
+
+
+class Spread(StrEnum):
+    """Chart of the scatter that stands beside a chart of location."""
+
+    NONE = "none"
+    MR = "mr"
+    R = "r"
+    S = "s"
+
+
 class Chart(Model):
     """A control chart with frozen limits (phase II).
 
+    ``sigma`` is always the standard deviation of the *plotted* point, in the unit of the plotted
+    point. Without ``centre`` and ``sigma`` the limits come from the approved baseline of the
+    current recipe; as long as there is none, the chart is self-starting (``q``).
+
     Attributes:
-        centre: Centre line, unit of the sensor.
-        sigma: Standard deviation of the plotted point, unit of the sensor, > 0.
+        type: What is compared with limits.
+        series: How samples become plotted points.
+        centre: Centre line; mean proportion, count or rate for attribute charts.
+        sigma: Standard deviation of the plotted point, > 0; attribute charts need none.
         rules: Name of a rule set; None (in a file ``"none"``) plots without run rules.
         ewma_lambda: Weight of the newest point, 0 < lambda <= 1; None for no EWMA.
         ewma_l: Limit in standard deviations of the EWMA.
+        ewma_limits: ``time-varying`` limits are narrow after a start; ``fixed`` ones are those of
+            published tables.
         cusum_k: Reference value in sigma; None for no CUSUM.
         cusum_h: Decision limit in sigma.
+        cusum_start: ``zero``, or ``head-start``: both sums begin at h/2 (fast initial response).
+        spread: Chart of the scatter beside this one: moving range of the plotted points (``mr``),
+            or range (``r``) or standard deviation (``s``) within subgroups.
+        sigma_within: Standard deviation of a single value within a subgroup, for ``r`` and ``s``.
+        block_s: Length of a block, s (series ``block``).
+        size: Samples of a subgroup (series ``piece``), 2 to 1000; None takes a whole product.
+        every: Every how many samples one is plotted (series ``thin``).
+        level: Mean the residual model returns to, unit of the sensor (series ``residual``).
+        ar: Coefficients of the past 1, 2, ... samples (series ``residual``).
+        tau_s: Correlation time; the coefficient of the past sample is exp(-step/tau) with the real
+            time step (series ``residual``; instead of ``ar``).
+        model: ``ar``, or a centre line that follows the signal: ``ewma`` or ``holt``.
+        alpha: Weight of the newest sample for the level (``ewma``, ``holt``), 0 < alpha <= 1.
+        beta: Weight of the newest step for the trend (``holt``), 0 < beta <= 1.
+        phi: Known correlation between neighbouring samples, for the false-alarm count of ``check``.
+        set_point: Key of the sensor, at the same station, whose value is wanted: the deviation
+            from it is charted.
+        settle_s: How long after a change of set-point nothing is judged.
+        n: Sample size of ``p``, ``np`` and ``u`` charts (area or length for ``u``), > 0.
+        size_of: Key of the sensor, at the same station, that brings the sample size.
+        sigma_z: Scatter between subgroups beyond binomial or Poisson (Laney charts), > 0.
+        nominal: Nominal value by recipe (``dnom``, ``z``).
+        sigmas: Standard deviation by recipe (``z``).
         hampel_window: Number of samples of the Hampel window, odd, >= 5; None for no Hampel test.
         hampel_t: Threshold in robust standard deviations.
         max_gap_s: A longer hole clears rule memory; None means five periods.
         baseline: Name and version of the approved baseline the limits come from.
         recipe: Recipe the limits belong to; empty for all.
+        reason: Why zone rules stand on a chart where they are off by default.
     """
 
-    centre: float
-    sigma: Annotated[float, Field(gt=0)]
+    type: ChartType = ChartType.I
+    series: Series = Series.RAW
+    centre: float | None = None
+    sigma: Annotated[float, Field(gt=0)] | None = None
     rules: str | None = "western_electric"
     ewma_lambda: Annotated[float, Field(gt=0, le=1)] | None = None
     ewma_l: Annotated[float, Field(gt=0)] = 2.962
+    ewma_limits: Literal["time-varying", "fixed"] = "time-varying"
     cusum_k: Annotated[float, Field(gt=0)] | None = None
     cusum_h: Annotated[float, Field(gt=0)] = 5.0
+    cusum_start: Literal["zero", "head-start"] = "zero"
+    spread: Spread = Spread.NONE
+    sigma_within: Annotated[float, Field(gt=0)] | None = None
+    block_s: Annotated[float, Field(gt=0)] | None = None
+    size: Annotated[int, Field(ge=2, le=1000)] | None = None
+    every: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    level: float | None = None
+    ar: Annotated[list[float], Field(max_length=16)] = []
+    tau_s: Annotated[float, Field(gt=0)] | None = None
+    model: Literal["ar", "ewma", "holt"] = "ar"
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.2
+    beta: Annotated[float, Field(gt=0, le=1)] = 0.1
+    phi: Annotated[float, Field(gt=-1, lt=1)] | None = None
+    set_point: str = ""
+    settle_s: Annotated[float, Field(ge=0)] = 0.0
+    n: Annotated[float, Field(gt=0)] | None = None
+    size_of: str = ""
+    sigma_z: Annotated[float, Field(gt=0)] | None = None
+    nominal: dict[str, float] = {}
+    sigmas: dict[str, Annotated[float, Field(gt=0)]] = {}
     hampel_window: Annotated[int, Field(ge=5, le=501)] | None = None
     hampel_t: Annotated[float, Field(gt=0)] = 3.5
     max_gap_s: Annotated[float, Field(gt=0)] | None = None
     baseline: str = ""
     recipe: str = ""
+    reason: str = ""
 
     _word = field_validator("rules", mode="before")(_none)
+
+    @property
+    def lcl(self) -> float | None:
+        """Lower three-sigma limit of the plotted point; None when nothing is declared here."""
+        return None if self.centre is None or self.sigma is None else self.centre - 3 * self.sigma
+
+    @property
+    def ucl(self) -> float | None:
+        """Upper three-sigma limit of the plotted point; None when nothing is declared here."""
+        return None if self.centre is None or self.sigma is None else self.centre + 3 * self.sigma
+
+
+class RuleRow(Model):
+    """One run rule of a set of the line's own.
+
+    Attributes:
+        id: Name in findings, for example ``rule2``.
+        kind: ``beyond`` (k of m points on one side), ``either`` (k of m outside, any side),
+            ``mixed`` (the same, with points on both sides), ``within``, ``trend``, ``alternate``,
+            ``pair``.
+        points: Length of the pattern m in points (n points are n - 1 steps).
+        k: How many of them; 0 means all.
+        sigma: Distance from the centre line in sigma; 0 with ``beyond`` is a run on one side.
+        usual: What it usually means at the line.
+    """
+
+    id: Ident
+    kind: Literal["beyond", "either", "mixed", "within", "trend", "alternate", "pair"] = "beyond"
+    points: Annotated[int, Field(ge=1, le=60)] = 1
+    k: Annotated[int, Field(ge=0, le=60)] = 0
+    sigma: Annotated[float, Field(ge=0)] = 0.0
+    usual: str = ""
+
+
+class RuleSetRow(Model):
+    """A rule set of the line's own, beside the presets.
+
+    Attributes:
+        id: Name that charts use in ``rules``.
+        version: Raised by its author whenever a rule changes.
+        source: Where it is from.
+        rule: Its rules; the first that is true names a finding.
+    """
+
+    id: Ident
+    version: Annotated[int, Field(ge=1)] = 1
+    source: str = ""
+    rule: Annotated[list[RuleRow], Field(min_length=1, max_length=12)]
+
+
+class Group(Model):
+    """Several sensors that are judged together.
+
+    Attributes:
+        id: Name in findings.
+        title: What people call it.
+        kind: ``t2`` (Hotelling), ``mewma``, ``pca`` (T2 of the components and the residual), or
+            ``anomaly`` (learns its own baseline).
+        sensors: Sensor ids (``station/key``), 2 to 30.
+        max_age_s: Oldest last value that may still be put beside a newer one; None means that all
+            values must have the same event time.
+        alpha: False-alarm probability per vector of ``t2`` and ``pca``.
+        limit: Limit of the statistic; None takes it from ``alpha`` or ``arl0``.
+        arl0: Mean number of vectors between false findings, for ``mewma``.
+        ewma_lambda: Weight of the newest vector (``mewma``).
+        mean: Mean of each sensor, in order of ``sensors``.
+        sigma: Standard deviation of each sensor.
+        correlation: Correlation matrix, row by row.
+        m: Number of vectors mean and covariance were estimated from; None when they are known.
+        components: Principal components kept (``pca``); None keeps those above the mean.
+        rate: False alarms per vector (``anomaly``).
+        baseline_rows: Vectors to learn from (``anomaly``).
+        baseline: Name and version of the approved baseline the numbers come from.
+        recipe: Recipe they belong to; empty for all.
+        max_gap_s: A longer hole clears memory.
+    """
+
+    id: Ident
+    title: str = ""
+    kind: Literal["t2", "mewma", "pca", "anomaly"]
+    sensors: Annotated[list[str], Field(min_length=2, max_length=30)]
+    max_age_s: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.0027
+    limit: Annotated[float, Field(gt=0)] | None = None
+    arl0: Annotated[float, Field(gt=1)] = 500.0
+    ewma_lambda: Annotated[float, Field(gt=0, le=1)] = 0.1
+    mean: list[float] = []
+    sigma: list[Annotated[float, Field(gt=0)]] = []
+    correlation: list[list[float]] = []
+    m: Annotated[int, Field(ge=2)] | None = None
+    components: Annotated[int, Field(ge=1)] | None = None
+    rate: Annotated[float, Field(gt=0, lt=0.5)] = 1e-4
+    baseline_rows: Annotated[int, Field(ge=50)] = 400
+    baseline: str = ""
+    recipe: str = ""
+    max_gap_s: Annotated[float, Field(gt=0)] | None = None
+
+
+class Detection(Model):
+    """How many false findings the people at the line can live with.
+
+    Attributes:
+        budget_per_shift: Expected false findings per operator and shift on a line in control; a
+            plan that needs more is refused.
+        operators: People who answer at the same time.
+        shift_h: Length of a shift, h.
+        accept: Why a plan over the budget is used all the same; empty refuses it.
+    """
+
+    budget_per_shift: Annotated[float, Field(gt=0)] = 1.0
+    operators: Annotated[int, Field(ge=1)] = 1
+    shift_h: Annotated[float, Field(gt=0)] = 8.0
+    accept: str = ""
 
 
 class Sensor(Model):
@@ -143,6 +362,8 @@ class Sensor(Model):
         offset_m: Distance of the sensor behind the station's reference point along the web.
         control: Row of the control plan, for example ``CP13``.
         chart: Control chart.
+        detect: Settings of further detectors by their name, for example
+            ``detect.anomaly = { rate = 1e-4 }``.
         limits: Specification limits; they win over those of the control plan row.
         each: Repeats the row: every name gets the values of a range (``"0..999"``, ``"01..16"``)
             or a list; ``key``, ``title``, ``topic``, ``path``, ``column``, ``sparkplug`` and
@@ -169,6 +390,7 @@ class Sensor(Model):
     offset_m: float = 0.0
     control: str = ""
     chart: Chart | None = None
+    detect: dict[str, dict[str, Any]] = {}
     limits: Limits | None = None
     each: dict[str, str | list[str]] = {}
 
@@ -183,6 +405,7 @@ class Station(Model):
         product: Kind of product worked on here, for example ``calendered_coil``; empty for none.
         encoder: Key of the counter sensor that gives the metre on the web, if there is one.
         zone: Dry-room zone the station stands in.
+        recipe_from: Key of a sensor with role ``state`` whose value is the number of the recipe.
         sensor: Its sensors.
     """
 
@@ -192,6 +415,7 @@ class Station(Model):
     product: str = ""
     encoder: str = ""
     zone: str = ""
+    recipe_from: str = ""
     sensor: list[Sensor] = []
 
 
@@ -475,6 +699,8 @@ class LineHead(Model):
         topic: Topic pattern of sensors without a topic of their own; ``{site} {area} {line}
             {station} {key}`` are filled in.
         control_plan: CSV with control plan rows, relative to this file.
+        recipe: Recipe the line runs when products do not say another one.
+        baselines: File with the baselines of the line's charts, relative to this file.
         future_s: Event times further ahead of the receive time are replaced by it.
         too_old_s: Older event times are refused; None (in a file ``"none"``) accepts any age.
         journal_days: Age after which closed journal segments are deleted, never past a cursor.
@@ -489,6 +715,8 @@ class LineHead(Model):
     timezone: str = "UTC"
     topic: str = "twin/v1/{site}/{area}/{line}/{station}/{key}"
     control_plan: str = ""
+    recipe: str = ""
+    baselines: str = ""
     future_s: Annotated[float, Field(ge=0)] = 60.0
     too_old_s: Annotated[float, Field(gt=0)] | None = 604_800.0
     journal_days: Annotated[float, Field(gt=0)] = 7.0
@@ -507,7 +735,10 @@ class Line(Model):
     broker: list[Broker] = []
     sparkplug: Sparkplug = Sparkplug()
     zone: list[Zone] = []
+    detection: Detection = Detection()
+    rule_set: list[RuleSetRow] = []
     station: list[Station] = []
+    group: list[Group] = []
     channel: list[Channel] = []
     mapping: list[Mapping] = []
     alarm: list[Alarm] = []
