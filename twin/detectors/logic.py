@@ -8,7 +8,7 @@ rarely (events, snapshots) is plain Python.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twin.detectors.finding import Row
     from twin.model.batch import Batch
     from twin.model.event import Event
-    from twin.model.index import LineIndex, SensorRow
+    from twin.model.index import LineIndex
     from twin.model.line import Sensor
 
     Columns = tuple[
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         NDArray[np.uint8],
     ]
 
-__all__ = ["NEVER", "Logic", "columns", "max_gap_ns"]
+__all__ = ["NEVER", "Logic", "Subject", "columns", "max_gap_ns"]
 
 NEVER = int(np.iinfo(np.int64).max)
 """A duration no hole ever reaches, ns."""
@@ -93,15 +93,30 @@ def _plain(column: NDArray[Any], dtype: type) -> NDArray[Any]:
     return np.array(column, dtype=dtype, order="C")
 
 
+class Subject(Protocol):
+    """What a row of state is about: a sensor, or a group of sensors."""
+
+    @property
+    def index(self) -> int:
+        """Place among the sensors (or groups) of the line."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its id, the same in every version of the line."""
+        ...
+
+
 class Logic:
-    """Arrays of state, one row per sensor, with their packing.
+    """Arrays of state, one row per sensor (or group of sensors), with their packing.
 
     Args:
         index: The line.
-        rows: Sensors this detector works for, in row order.
+        rows: Sensors (or groups) this detector works for, in row order.
         settings: Per row, everything that decides what the detector says; a changed text means
             that state must not be carried over.
         arrays: State by name; first axis = row.
+        subjects: How many there are on the line; None means its sensors.
     """
 
     name: ClassVar[str]
@@ -112,16 +127,17 @@ class Logic:
     def __init__(
         self,
         index: LineIndex,
-        rows: Sequence[SensorRow],
+        rows: Sequence[Subject],
         settings: Sequence[str],
         arrays: dict[str, NDArray[Any]],
+        subjects: int | None = None,
     ) -> None:
         self._sensors = len(index)
-        self._rows = list(rows)
+        self._rows: list[Any] = list(rows)  # each detector knows what its rows are
         self._prints = [_print(text) for text in settings]
-        self._row_of = np.full(self._sensors, -1, np.int32)
-        for row, sensor in enumerate(self._rows):
-            self._row_of[sensor.index] = row
+        self._row_of = np.full(self._sensors if subjects is None else subjects, -1, np.int32)
+        for row, subject in enumerate(self._rows):
+            self._row_of[subject.index] = row
         self._arrays = arrays
         self._numbers = np.zeros(len(self._rows), np.int64)
         self._arrays["numbers"] = self._numbers
