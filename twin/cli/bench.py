@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twin.cli.benches import BENCHES, measure
+from twin.cli.benches import BENCHES, ON_DATA, measure
 from twin.cli.out import Exit, console, error_console, print_json
 from twin.errors import ConfigError, Problem, TwinError
 
@@ -40,6 +40,17 @@ def bench(
         bool,
         typer.Option("--quick", help="Small counts: shows that it works, the figures mean little."),
     ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Recordings for --only nab or --only skab; without it LINETWIN_BENCHMARKS.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the verdict on every row of the recordings here."),
+    ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="Say what can be measured, and end.")
     ] = False,
@@ -55,6 +66,7 @@ def bench(
         _print_list(json=json)
         return
     names = _chosen(only)
+    _check_on_data(names, data, out)
     from twin.cli.benches.figure import Work, skipped  # noqa: PLC0415 - the command line starts without
     from twin.cli.benches.machine import machine  # noqa: PLC0415
 
@@ -65,11 +77,18 @@ def bench(
         error_console.print(f"[bold]{name}[/]: {BENCHES[name]}")
         with tempfile.TemporaryDirectory(prefix="linetwin-bench-") as folder:
             work = Work(
-                folder=Path(folder), runs=runs, scale=QUICK if quick else 1.0, say=_progress
+                folder=Path(folder),
+                runs=runs,
+                scale=QUICK if quick else 1.0,
+                say=_progress,
+                data=data,
+                out=out,
             )
             load = round(os.getloadavg()[0], 2)
             try:
                 found = measure(name, work)
+            except ConfigError:
+                raise
             except (RuntimeError, OSError, TwinError) as error:
                 failed = True
                 found = [skipped(name, "", f"failed: {error}")]
@@ -99,6 +118,17 @@ def _chosen(only: list[str] | None) -> list[str]:
                 [Problem("command line", 0, "--only", name, "is no benchmark", ", ".join(BENCHES))]
             )
     return [name for name in BENCHES if not only or name in only]
+
+
+def _check_on_data(names: list[str], data: Path | None, out: Path | None) -> None:
+    """One folder of recordings belongs to one benchmark."""
+    if len(names) == 1 and names[0] in ON_DATA:
+        return
+    for option, folder in (("--data", data), ("--out", out)):
+        if folder is not None:
+            hint = " or ".join(f"--only {name}" for name in ON_DATA)
+            problem = "goes with one benchmark that judges recordings"
+            raise ConfigError([Problem("command line", 0, option, str(folder), problem, hint)])
 
 
 def _progress(text: str) -> None:

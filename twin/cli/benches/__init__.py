@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twin.cli.benches.figure import Figure, Work
 
-__all__ = ["BENCHES", "measure"]
+__all__ = ["BENCHES", "ON_DATA", "measure"]
 
 BENCHES = {
     "listener": "devices publish to a running line, durable",
@@ -31,6 +31,9 @@ BENCHES = {
     "start": "command to first live value on the board",
 }
 """Name and what is measured, in the order they are run."""
+
+ON_DATA = ("nab", "skab")
+"""Benchmarks that judge published recordings; ``--data`` and ``--out`` are for these."""
 
 
 def measure(name: str, work: Work) -> list[Figure]:

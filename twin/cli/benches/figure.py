@@ -84,12 +84,16 @@ class Work:
         runs: How often everything is measured.
         scale: Factor on all counts, 1 for figures that mean something.
         say: Tells the person who waits what is going on.
+        data: Folder of recordings to judge, as the person named it; None for the usual place.
+        out: Where to write what was said about each row; None writes nothing.
     """
 
     folder: Path
     runs: int = 3
     scale: float = 1.0
     say: Callable[[str], None] = lambda _: None
+    data: Path | None = None
+    out: Path | None = None
 
     def count(self, full: int, least: int = 1) -> int:
         """``full`` things at full scale, fewer in a quick run."""
