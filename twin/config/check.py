@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twin.config.positions import Path
     from twin.config.problems import Problems
     from twin.model.index import SensorRow
-    from twin.model.line import Line, Mapping, Sensor
+    from twin.model.line import Line, Mapping, Sensor, Station
 
 __all__ = ["check"]
 
@@ -109,6 +109,7 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
             where: Path = ("station", i, "zone")
             allowed = some(zones, "none, there is no [[zone]]")
             problems.unknown("zone", station.zone, where, "no such zone", allowed)
+        _recipe_from(station, ("station", i, "recipe_from"), built, problems)
         if not station.encoder:
             continue
         path: Path = ("station", i, "encoder")
@@ -124,6 +125,22 @@ def _stations(line: Line, built: Built, problems: Problems) -> None:
             problems.add(
                 path, "is not a counter", station.encoder, 'a sensor with role = "counter"'
             )
+
+
+def _recipe_from(station: Station, path: Path, built: Built, problems: Problems) -> None:
+    if not station.recipe_from:
+        return
+    name = f"{station.id}/{station.recipe_from}"
+    sensor = built.by_id.get(name)
+    if sensor is None:
+        keys = [row.spec.key for row in built.sensors if row.station.id == station.id]
+        if not problems.doubts.cover("sensor", name):
+            problems.add(path, "no such sensor here", station.recipe_from, some(keys))
+    elif sensor.spec.role is not Role.STATE and not problems.knows(
+        (*built.origin[sensor.index], "role")
+    ):
+        allowed = 'a sensor with role = "state"'
+        problems.add(path, "is no state", station.recipe_from, allowed)
 
 
 def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:

@@ -36,6 +36,7 @@ class ProductNote(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         parents: Ids of the products it is made from, at most 1000.
         station: Station id.
         slot: Formation channel, for stations that hold several products.
+        recipe: Recipe it is made by; left out, it has that of its parents.
         seq: Sequence number of the source; not used.
     """
 
@@ -46,6 +47,7 @@ class ProductNote(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ts: Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)] | None = None
     parents: Annotated[list[_Id], msgspec.Meta(max_length=1000)] = []
     slot: _Word | None = None
+    recipe: _Word = ""
     seq: int | None = None
 
     @property

@@ -69,6 +69,7 @@ class Product:
         index: Its index in ``Batch.product``; never used again for another product.
         id: Product id.
         kind: Kind of product.
+        recipe: Recipe it is made by; empty while nobody said.
         history: Entries in order of event time, then journal order.
         fallen_length: Longest metre of stays that are no longer in a ring, m.
         fallen_rows: Rows joined in stays that are no longer in a ring.
@@ -77,6 +78,7 @@ class Product:
     index: int
     id: str
     kind: str
+    recipe: str = ""
     history: list[Entry] = field(default_factory=list)
     fallen_length: float = 0.0
     fallen_rows: int = 0
@@ -94,6 +96,11 @@ class Product:
         bisect.insort(self.history, entry)
         self._packed = self._summary = None
         return True
+
+    def of_recipe(self, recipe: str) -> None:
+        """It is made by this recipe."""
+        self.recipe = recipe
+        self._packed = None
 
     def fall(self, length: float, rows: int) -> None:
         """A stay has left its ring; keep its longest metre and its number of rows."""
@@ -166,12 +173,14 @@ class Product:
         if self._packed is None:
             entries = [[e.time_ns, e.seq, e.op, e.spot, list(e.parents)] for e in self.history]
             facts = (self.fallen_length, self.fallen_rows)
-            self._packed = msgspec.msgpack.encode([self.index, self.id, self.kind, entries, *facts])
+            self._packed = msgspec.msgpack.encode(
+                [self.index, self.id, self.kind, self.recipe, entries, *facts]
+            )
         return self._packed
 
     @classmethod
     def load(cls, packed: bytes) -> Product:
         """From :meth:`dump`."""
-        index, name, kind, entries, length, rows = msgspec.msgpack.decode(packed)
+        index, name, kind, recipe, entries, length, rows = msgspec.msgpack.decode(packed)
         history = [Entry(t, seq, op, spot, tuple(parents)) for t, seq, op, spot, parents in entries]
-        return cls(index, name, kind, history, length, rows)
+        return cls(index, name, kind, recipe, history, length, rows)

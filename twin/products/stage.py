@@ -12,6 +12,7 @@ from twin.model.event import Event, event_id
 from twin.model.message import Reason
 from twin.products.kernel import OPEN
 from twin.products.message import ENTERS, ProductNote, read
+from twin.products.recipes import Recipes
 from twin.products.record import Entry, Product
 from twin.products.stays import Places
 
@@ -45,12 +46,13 @@ class Products:
         keep: Products kept that are at no station.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     def __init__(self, index: LineIndex, keep: int = 100_000) -> None:
         self._index = index
         self._keep = keep
         self._places = Places(index)
+        self._recipes = Recipes(index)
         self._kinds = {station.id: station.product for station in index.line.station}
         self._by_id: dict[str, Product] = {}
         self._by_index: dict[int, Product] = {}
@@ -82,6 +84,7 @@ class Products:
         spot = self._spot(note)
         product = self._by_id.get(note.id)
         kind = self._kind(note, product)
+        recipe = self._recipe(note, product)
         self._refuse_cycle(note)
         if product is not None and len(product.history) >= _MOST_ENTRIES:
             raise DecodeError(
@@ -91,6 +94,9 @@ class Products:
             product = Product(self._next, note.id, kind)
             self._by_id[note.id] = self._by_index[self._next] = product
             self._next += 1
+        if recipe != product.recipe:
+            product.of_recipe(recipe)
+            self._recipes.learn(product.index, recipe)
         entry = Entry(moment, seq, note.op, spot, tuple(note.parents))
         if not product.add(entry):
             return []
@@ -135,6 +141,17 @@ class Products:
                 'single kind; send "kind"',
             )
         return kind
+
+    def _recipe(self, note: ProductNote, known: Product | None) -> str:
+        said = known.recipe if known is not None else ""
+        if said and note.recipe and note.recipe != said:
+            raise DecodeError(
+                Reason.CONFLICT,
+                f'product "{note.id}" is made by recipe {said}, now said to be {note.recipe}',
+            )
+        parents = (self._by_id.get(name) for name in note.parents)
+        inherited = next((p.recipe for p in parents if p is not None and p.recipe), "")
+        return said or note.recipe or inherited
 
     def _refuse_cycle(self, note: ProductNote) -> None:
         """A product is never its own ancestor."""
@@ -201,6 +218,7 @@ class Products:
             detail={
                 "kind": product.kind,
                 "parents": list(note.parents),
+                **({"recipe": product.recipe} if product.recipe else {}),
                 "slot": slot,
                 "station": note.station,
             },
@@ -209,7 +227,7 @@ class Products:
     # -- readings -------------------------------------------------------------------------------
 
     def join(self, batch: Batch) -> None:
-        """Fill ``batch.product`` and ``batch.place`` in place.
+        """Fill ``batch.product``, ``batch.place`` and ``batch.recipe`` in place.
 
         ``place`` is the metre of the run: what the station's encoder counted since the product
         started, at the event time of the reading, less the sensor's ``offset_m``. It is found
@@ -219,6 +237,7 @@ class Products:
         number of the channel, with or without a cell in it.
         """
         self._places.join(batch)
+        self._recipes.join(batch)
 
     def name_of(self, index: int) -> str | None:
         """Id of the product with an index; None for -1 and for products no longer kept."""
@@ -256,6 +275,7 @@ class Products:
         return {
             "id": product.id,
             "kind": product.kind,
+            "recipe": product.recipe,
             "station": station,
             "slot": slot,
             "parents": list(known.parents),
@@ -277,6 +297,7 @@ class Products:
             "products": [product.dump() for product in self._by_index.values()],
             "idle": list(self._idle),
             "places": self._places.snapshot(),
+            "recipes": self._recipes.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -293,6 +314,9 @@ class Products:
         self._by_id = {product.id: product for product in products}
         self._idle = dict.fromkeys(state["idle"])
         self._next = state["next"]
+        self._recipes.restore(state["recipes"])
+        for product in products:
+            self._recipes.learn(product.index, product.recipe)
 
     def follow(self, old: Products) -> None:
         """Go on under another version of the line with what ``old`` knew.
@@ -301,6 +325,7 @@ class Products:
         products that were nowhere else are dropped.
         """
         self._places.follow(old._places)
+        self._recipes.follow(old._recipes)
         spots = {
             before: self._places.spots.get(name) for before, name in enumerate(old._places.names)
         }
@@ -314,6 +339,7 @@ class Products:
             if history:
                 kept = dataclasses.replace(product, history=history, _packed=None, _summary=None)
                 self._by_index[kept.index] = self._by_id[kept.id] = kept
+                self._recipes.learn(kept.index, kept.recipe)
         self._idle = {index: None for index in old._idle if index in self._by_index}
         for product in self._by_index.values():
             self._settle(product)
