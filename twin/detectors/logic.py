@@ -8,7 +8,7 @@ rarely (events, snapshots) is plain Python.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -123,6 +123,11 @@ class Logic:
     """Detector name in snapshots."""
     version: ClassVar[int]
     """Raised whenever the same samples would give another state or other events."""
+    order: ClassVar[int] = 100
+    """Place among the detectors: lower ones see a batch first, equal ones in order of name."""
+    judges: ClassVar[Literal["samples", "points"]] = "samples"
+    """What it is given. ``points`` means that it has ``update_points(points, batch, name_of)``
+    beside ``update(batch, name_of)`` and is given, after the batch, what a ``Series`` made of it."""
 
     def __init__(
         self,
