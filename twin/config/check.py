@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from twin.config.alarms import check_alarm
 from twin.config.build import PLACES, product_topic
 from twin.config.connect import check_broker, check_listener, filter_problem, topic_problem
+from twin.config.detect import check_detect
 from twin.config.expand import names_in
 from twin.config.problems import some
 from twin.config.rule_sets import RULE_SETS
@@ -158,6 +159,7 @@ def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
     upper = sensor.limits.usl if sensor.limits else None
     if lower is not None and upper is not None and lower > upper:
         problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
+    check_detect(sensor, path, problems)
     chart = sensor.chart
     if chart and chart.rules is not None and chart.rules not in RULE_SETS:
         problems.doubts.add("chart", name)

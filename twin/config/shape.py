@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from twin.config.positions import Path
 
-__all__ = ["shape"]
+__all__ = ["said", "shape"]
 
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _ID = "lower case letters, digits, _ and -, 1 to 64 of them"
@@ -134,15 +134,16 @@ def _report(path: Path, group: list[ErrorDetails], problems: Problems) -> None:
     if details["type"] == "missing" and isinstance(details["loc"][-1], str):
         problems.add((*path, details["loc"][-1]), "is missing")
     else:
-        said = [_said(one) for one in group]
-        message = said[0][0] if len({one[0] for one in said}) == 1 else "has a wrong value"
-        allowed = " or ".join(dict.fromkeys(one[1] for one in said if one[1]))
+        told = [said(one) for one in group]
+        message = told[0][0] if len({one[0] for one in told}) == 1 else "has a wrong value"
+        allowed = " or ".join(dict.fromkeys(one[1] for one in told if one[1]))
         if "each" in path:
             message, allowed = "has a wrong value", 'a range like "0..999" or a list of texts'
         problems.add(path, message, details["input"], allowed)
 
 
-def _said(details: ErrorDetails) -> tuple[str, str]:
+def said(details: ErrorDetails) -> tuple[str, str]:
+    """What an error of pydantic means in our words, and what is allowed."""
     if details["type"] in _KINDS:
         return _KINDS[details["type"]]
     message = details["msg"]
