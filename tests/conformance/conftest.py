@@ -11,7 +11,7 @@ import twin.detectors
 from twin.detectors.logic import Logic
 from twin.model.batch import BAD, GOOD, UNCERTAIN, Batch, Mark
 from twin.model.index import LineIndex, SensorRow
-from twin.model.line import Chart, Line, Sensor, Station
+from twin.model.line import Chart, Group, Line, Sensor, Station
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,25 @@ def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> Lin
     sensors.append(Sensor(key="plain"))
     station = Station(id="s", sensor=sensors)
     rows = [SensorRow(i, f"s/{x.key}", station, x) for i, x in enumerate(sensors)]
-    return LineIndex(Line(), "0" * 16, rows, {row.id: row for row in rows})
+    groups = build_groups(scale, shift)
+    return LineIndex(Line(group=groups), "0" * 16, rows, {row.id: row for row in rows})
+
+
+def build_groups(scale: float, shift: float) -> list[Group]:
+    """Groups of every kind that needs numbers; members are never sensors without a chart."""
+    settings = [
+        {"kind": "t2", "sensors": ["s/k0", "s/k1"], "max_age_s": 10.0, "m": 50},
+        {"kind": "mewma", "sensors": ["s/k2", "s/k3", "s/k4"], "max_age_s": 5.0, "limit": 12.0},
+        {"kind": "pca", "sensors": ["s/k1", "s/k2", "s/k3"], "max_age_s": 8.0, "components": 1},
+        {"kind": "t2", "sensors": ["s/k3", "s/k4"], "max_gap_s": 30.0},
+    ]
+    groups = []
+    for i, table in enumerate(settings):
+        p = len(table["sensors"])
+        correlation = [[1.0 if a == b else 0.25 for a in range(p)] for b in range(p)]
+        numbers = {"mean": [shift] * p, "sigma": [scale] * p, "correlation": correlation}
+        groups.append(Group(id=f"g{i}", **table, **numbers))
+    return groups
 
 
 def build_stream(seed: int = 7, n: int = 3000) -> Batch:

@@ -2,9 +2,10 @@
 
 They run in a fixed order: :class:`Validity` decides which samples may be judged, :class:`Charts`
 compares each sensor with its approved baseline (run rules, EWMA, CUSUM), :class:`Hampel` looks for
-single outliers. All three share one shape: ``update(batch, name_of) -> events``, ``snapshot()``,
-``restore()``, ``follow(old)`` when the line description changes, and ``state(sensor)`` for the
-board. Findings are rare; "cannot judge" is an answer of its own and never means "in control".
+single outliers, :class:`Groups` judges several sensors together. All share one shape:
+``update(batch, name_of) -> events``, ``snapshot()``, ``restore()``, ``follow(old)`` when the line
+description changes, and ``state(sensor)`` for the board. Findings are rare; "cannot judge" is an
+answer of its own and never means "in control".
 
 Everything is arithmetic on event times and values: no clock, no I/O, no random numbers, and the
 same events and state for every way to cut the stream into batches.
@@ -16,15 +17,16 @@ from typing import TYPE_CHECKING
 
 from twin.detectors.outliers import Hampel
 from twin.detectors.spc import Charts
+from twin.detectors.spc.groups import Groups
 from twin.detectors.validity import Validity
 from twin.model.batch import Batch
 from twin.model.index import LineIndex, SensorRow
-from twin.model.line import Chart, Line, Sensor, Station
+from twin.model.line import Chart, Group, Line, Sensor, Station
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Charts", "Hampel", "Validity", "warm"]
+__all__ = ["Charts", "Groups", "Hampel", "Validity", "warm"]
 
 
 def warm() -> None:
@@ -36,11 +38,21 @@ def warm() -> None:
     )
     station = Station(id="warm", sensor=[sensor])
     row = SensorRow(0, "warm/warm", station, sensor)
-    index = LineIndex(Line(), "0" * 16, [row], {row.id: row})
+    both = [row, SensorRow(1, "warm/other", station, sensor)]
+    group = Group(
+        id="warm",
+        kind="t2",
+        sensors=[row.id for row in both],
+        mean=[0.0, 0.0],
+        sigma=[1.0, 1.0],
+        correlation=[[1.0, 0.0], [0.0, 1.0]],
+    )
+    index = LineIndex(Line(group=[group]), "0" * 16, both, {row.id: row for row in both})
     batch = Batch.of([0], [0], [0.0])
-    kinds: tuple[Callable[[LineIndex], Validity | Charts | Hampel], ...] = (
+    kinds: tuple[Callable[[LineIndex], Validity | Charts | Groups | Hampel], ...] = (
         Validity,
         Charts,
+        Groups,
         Hampel,
     )
     for kind in kinds:

@@ -79,6 +79,7 @@ class Groups(Logic):
 
     name: ClassVar[str] = "groups"
     version: ClassVar[int] = 1
+    about: ClassVar[Literal["sensor", "group"]] = "group"
 
     def __init__(
         self, index: LineIndex, *, mewma_limits: Literal["fixed", "time-varying"] = "fixed"
