@@ -70,8 +70,8 @@ class Groups(Logic):
 
     Args:
         index: The line; settings come from its ``[[group]]`` tables.
-        mewma_limits: ``fixed`` limits are those ARL0 is computed for; ``time-varying`` ones are
-            narrow after a start (a fast initial response at a few % of the ARL0).
+        mewma_limits: ``fixed`` limits are those of published tables; ``time-varying`` ones are
+            narrow after a start (a fast initial response). ARL0 is that of the form chosen.
 
     Raises:
         ConfigError: A group names a sensor that does not exist, or its numbers do not fit.
@@ -91,7 +91,7 @@ class Groups(Logic):
         ]
         self._fixed = mewma_limits == "fixed"
         self._of = {row.spec.id: row.index for row in rows}
-        self._judges = [judge_of(row.spec) for row in rows]
+        self._judges = [judge_of(row.spec, mewma_limits) for row in rows]
         self._rulesets = [ruleset_of(row, fixed=self._fixed) for row in rows]
         count, width = len(rows), max((len(row.members) for row in rows), default=1)
         self._specs: NDArray[np.void] = np.zeros(count, kernel.SETTINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from twin.detectors.logic import NEVER, max_gap_ns
 from twin.detectors.spc.multivariate import (
     box_limit,
     jackson_mudholkar_limit,
+    mewma_limit,
     pca_t2_limit,
     t2_known_limit,
     t2_phase2_limit,
@@ -128,8 +129,12 @@ def max_gap_of(row: GroupRow) -> int:
     return min(NEVER, max(max_gap_ns(member.spec) for member in row.members))
 
 
-def judge_of(spec: Group) -> Judge:
+def judge_of(spec: Group, limits: Literal["fixed", "time-varying"] = "fixed") -> Judge:
     """Coordinates and limits of a group without problems.
+
+    Args:
+        spec: The group.
+        limits: Form of the limits of a MEWMA.
 
     Raises:
         ValueError: The numbers do not make a positive definite covariance.
@@ -142,21 +147,17 @@ def judge_of(spec: Group) -> Judge:
     lower = np.linalg.cholesky(correlation)
     turn = np.linalg.inv(lower) / sigma
     back = lower * sigma[:, None]
-    limit, source = _limit(spec)
+    limit, source = _limit(spec, limits)
     return Judge(mean, sigma, covariance, turn, back, len(mean), limit, inf, source)
 
 
-def _limit(spec: Group) -> tuple[float, str]:
+def _limit(spec: Group, limits: Literal["fixed", "time-varying"]) -> tuple[float, str]:
     p = len(spec.sensors)
     if spec.limit is not None:
         return spec.limit, "given"
     if spec.kind == "mewma":
-        from twin.detectors.spc.runlength.mewma import (  # noqa: PLC0415 - rare and slow to load
-            mewma_limit,
-        )
-
-        limit = mewma_limit(p, spec.ewma_lambda, spec.arl0)
-        return limit, f"ARL0 {spec.arl0:g}, fixed limits"
+        limit = mewma_limit(p, spec.ewma_lambda, spec.arl0, limits)
+        return limit, f"ARL0 {spec.arl0:g}, {limits} limits"
     if spec.m is None:
         return t2_known_limit(p, spec.alpha), f"chi-squared, alpha {spec.alpha:g}"
     return t2_phase2_limit(spec.m, p, spec.alpha), f"F, m = {spec.m}, alpha {spec.alpha:g}"

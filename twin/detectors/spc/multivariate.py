@@ -11,13 +11,17 @@ Jackson and Mudholkar (1979) and Box (1954) for the residual of principal compon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
-from math import sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.optimize import brentq
 from scipy.special import betaincinv, chdtri, fdtrc, fdtri, ndtri
+
+from twin.detectors.spc.runlength.mewma import arl_mewma
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -33,6 +37,7 @@ __all__ = [
     "jackson_mudholkar_limit",
     "ledoit_wolf",
     "mewma",
+    "mewma_limit",
     "pca_t2_limit",
     "sample_covariance",
     "t2",
@@ -259,7 +264,9 @@ def decomposition(
 ) -> list[Term]:
     """All p 2^(p-1) different terms of T2 of one vector, largest first.
 
-    The limit of a term with k given variables is (m+1)(m-1)/(m(m-k-1)) F(1-alpha; 1, m-k-1).
+    The limit of a term with k given variables is (m+1)(m-1)/(m(m-k-1)) F(1-alpha; 1, m-k-1), as
+    published; it ignores how far the given variables are out themselves, and is a little too small
+    when m is small (6 % instead of 5 % for m = 25, k = 2).
 
     Args:
         x: The vector.
@@ -319,6 +326,34 @@ def mewma(
     if limits == "time-varying":
         scale *= 1.0 - (1.0 - weight) ** (2.0 * np.arange(1, len(off) + 1))
     return np.asarray(t2(z, np.zeros(off.shape[1]), covariance) / scale)
+
+
+@lru_cache(maxsize=256)
+def mewma_limit(
+    p: int, weight: float, arl0: float, limits: Literal["fixed", "time-varying"] = "fixed"
+) -> float:
+    """Limit h4 of a MEWMA with a mean run length of ``arl0`` vectors in control.
+
+    Mean and covariance are known; estimated ones shorten the run.
+
+    Args:
+        p: Number of variables.
+        weight: Lambda, 0 < lambda <= 1.
+        arl0: Mean run length in control, > 1.
+        limits: Form of the limits, as for :func:`mewma`.
+    """
+
+    def away(h4: float) -> float:
+        return log(arl_mewma(p, weight, h4, limits=limits).arl) - log(arl0)
+
+    # Below the limit without memory, and above a quarter of it, for every lambda in use.
+    high = float(chdtri(p, 1.0 / arl0))
+    low = 0.25 * high
+    while away(low) > 0.0:
+        low *= 0.5
+    while away(high) < 0.0:
+        high *= 1.1
+    return float(brentq(away, low, high, xtol=1e-6))
 
 
 def pca_t2_limit(a: int, n: int, alpha: float) -> float:
