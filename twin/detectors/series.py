@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Chart
 
-__all__ = ["Series", "forecast_fades", "makes_points", "silence_s"]
+__all__ = ["Series", "forecast_fades", "makes_points", "settings_of", "silence_s"]
 
 _GAP_BLOCKS = 5
 """As many missing blocks clear the memory of the charts when nothing is declared."""
@@ -94,6 +94,23 @@ def makes_points(row: SensorRow, index: LineIndex) -> bool:
         or bool(chart.set_point)
         or any(b.series is not Kind.RAW or b.shape for b in _baselines(row, chart, index))
     )
+
+
+def settings_of(
+    codes: NDArray[np.int64], variants: NDArray[np.int64], row: int, recipe: int
+) -> int:
+    """Which settings a row uses while a recipe runs.
+
+    Args:
+        codes: Recipe codes of all settings.
+        variants: Shape (rows + 1,); where the settings of each row start; its last are for all
+            recipes that have none of their own.
+        row: Row of the detector.
+        recipe: Code of the recipe.
+    """
+    first, last = int(variants[row]), int(variants[row + 1]) - 1
+    hit = np.flatnonzero(codes[first:last] == recipe)
+    return first + int(hit[0]) if len(hit) else last
 
 
 def _baselines(row: SensorRow, chart: Chart, index: LineIndex) -> list[Baseline]:
@@ -275,6 +292,14 @@ class Series(Logic):
             answer["level"] = float(now["level"])
             answer["trend"] = float(now["trend"])
         return answer
+
+    def _adopt(self, pairs: list[tuple[int, int]], old: dict[str, NDArray[Any]]) -> None:
+        """Point to the settings of the running recipe where they stand in this version."""
+        del old  # what was copied is enough
+        for r, _ in pairs:
+            self._state[r]["variant"] = settings_of(
+                self._specs["recipe"], self._variants, r, int(self._state[r]["recipe"])
+            )
 
 
 _MODES = {

@@ -443,6 +443,27 @@ def test_baseline_of_the_running_recipe_says_how(line):
     assert not makes_points(line(chart).sensors[0], line(chart))
 
 
+def test_recipe_survives_a_change_of_the_line(line):
+    """A sensor that moves to another row goes on with the settings of the running recipe."""
+    chart = Sensor(key="k", period_s=1.0, chart=Chart())
+    found = [
+        baseline(recipe="nmc", series="residual", level=1.0, ar=[0.5], step_s=1.0),
+        baseline(version=2, series="residual", level=0.0, ar=[0.1]),
+    ]
+    old, new = (
+        with_baselines(line(*sensors), *found)
+        for sensors in ([chart], [spec("a", **CHARTS[1]), spec("b", **CHARTS[0]), chart])
+    )
+    before, after = Series(old), Series(new)
+    batch = replace(
+        Batch.of([0, 0], [S, 2 * S], [3, 3]), recipe=np.full(2, recipe_code("nmc"), np.int32)
+    )
+    before.update(batch)
+    after.follow(before)
+    later = replace(batch, sensor=np.full(2, 2, np.int32), time_ns=batch.time_ns + 2 * S)
+    assert after.update(later).value.tolist() == [1.0, 1.0]
+
+
 def test_shape_makes_points_normal(line):
     """A piecewise linear map of the residual in sigma, continued beyond both ends."""
     shape = [(-2.0, -1.0), (0.0, 0.0), (1.0, 2.0)]
