@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from twin.config import control_plan
+from twin.config import baselines, control_plan
 from twin.config.build import build
 from twin.config.check import check
 from twin.config.shape import shape
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from twin.config.build import Built
     from twin.config.problems import Problems
+    from twin.model.baseline import Baseline
 
 __all__ = ["load", "parse"]
 
 
 def load(path: Path) -> LineIndex:
-    """Read a line description and the control plan it names.
+    """Read a line description, and the control plan and the baselines it names.
 
     Args:
-        path: The TOML file; the control plan's name is relative to it.
+        path: The TOML file; the names of the others are relative to it.
 
     Raises:
         ConfigError: Something is wrong; carries every problem with its file and line.
@@ -79,13 +81,38 @@ def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
         problems.doubts.add("control", row)
     built = build(line, plan.rows, problems)
     check(line, built, problems)
-    wrong = problems.in_order() + plan.problems
+    in_force, not_right = _baselines(line.line.baselines, text_of, files, built, plan.rows)
+    wrong = problems.in_order() + plan.problems + not_right
     if wrong:
         raise ConfigError(wrong)
     version = _version(files)
     return LineIndex(
-        line, version, built.sensors, built.by_id, built.channels, plan.rows, files=files
+        line, version, built.sensors, built.by_id, built.channels, plan.rows, in_force, files
     )
+
+
+def _baselines(
+    name: str,
+    text_of: Callable[[str], str],
+    files: dict[str, str],
+    built: Built,
+    control: Mapping[str, dict[str, str]],
+) -> tuple[dict[str, list[Baseline]], list[Problem]]:
+    """Baselines in force; a file that is not there yet holds none."""
+    if not name:
+        return {}, []
+    try:
+        files[name] = text_of(name)
+    except FileNotFoundError:
+        return {}, []
+    except (UnicodeDecodeError, OSError):
+        try:
+            _open(name, text_of)
+        except ConfigError as error:
+            return {}, error.problems
+    entries, problems = baselines.decode(files[name], name)
+    problems += baselines.check(entries, name, built.by_id, control)
+    return baselines.approved(entries), problems
 
 
 def _text(data: bytes) -> str:
