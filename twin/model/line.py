@@ -175,6 +175,9 @@ class Chart(Model):
         n: Sample size of ``p``, ``np`` and ``u`` charts (area or length for ``u``), > 0.
         size_of: Key of the sensor, at the same station, that brings the sample size.
         sigma_z: Scatter between subgroups beyond binomial or Poisson (Laney charts), > 0.
+        count_limits: Limits of ``p``, ``np``, ``c`` and ``u`` charts: ``sigma`` at a multiple of
+            sigma, ``exact`` quantiles of the distribution, ``auto`` quantiles where fewer than nine
+            events are expected.
         nominal: Nominal value by recipe (``dnom``, ``z``).
         sigmas: Standard deviation by recipe (``z``).
         hampel_window: Number of samples of the Hampel window, odd, >= 5; None for no Hampel test.
@@ -213,6 +216,7 @@ class Chart(Model):
     n: Annotated[float, Field(gt=0)] | None = None
     size_of: str = ""
     sigma_z: Annotated[float, Field(gt=0)] | None = None
+    count_limits: Literal["auto", "sigma", "exact"] = "auto"
     nominal: dict[str, float] = {}
     sigmas: dict[str, Annotated[float, Field(gt=0)]] = {}
     hampel_window: Annotated[int, Field(ge=5, le=501)] | None = None
