@@ -18,10 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.optimize import brentq
 from scipy.special import betaincinv, chdtri, fdtrc, fdtri, ndtri
-
-from twin.detectors.spc.runlength.mewma import arl_mewma
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -342,6 +339,11 @@ def mewma_limit(
         arl0: Mean run length in control, > 1.
         limits: Form of the limits, as for :func:`mewma`.
     """
+
+    # Heavy to import, and only a MEWMA without a limit of its own needs them.
+    from scipy.optimize import brentq  # noqa: PLC0415
+
+    from twin.detectors.spc.runlength.mewma import arl_mewma  # noqa: PLC0415
 
     def away(h4: float) -> float:
         return log(arl_mewma(p, weight, h4, limits=limits).arl) - log(arl0)
