@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+from scipy.special import ndtr
 
 from twin.detectors.series import Series
 from twin.detectors.spc import PRESETS, Charts
@@ -79,3 +80,63 @@ def test_raw_samples_do_not(line):
     batch = Batch.of(np.zeros(JUDGED), np.arange(JUDGED) * S, x[FITTED:])
     found = findings(line, Sensor(key="k", period_s=1.0, chart=chart), batch)
     assert len(found) * 370.4 / JUDGED > 15
+
+
+@pytest.mark.parametrize(
+    ("phi", "delta", "length", "rule1", "ewma", "cusum"),
+    [
+        (0.0, 2.0, 80, 6.3, 4.4, 4.0),
+        (0.5, 1.0, 900, 124, 23, 28),
+        (0.5, 2.0, 200, 24, 8, 7),
+        (0.5, 3.0, 80, 4, 4, 3),
+        (0.8, 3.0, 80, 2, 5, 3),
+        (0.95, 2.0, 200, 1, 19, 8),
+    ],
+)
+def test_points_to_a_signal(line, phi, delta, length, rule1, ewma, cusum):
+    """Residuals cost power: points until a step of delta sigma of the signal is found (rounded)."""
+    runs = 500
+    rng = np.random.default_rng([1, int(100 * phi), int(10 * delta)])
+    e = rng.normal(size=(runs, length)) * np.sqrt(1 - phi * phi)
+    e[:, 0] = rng.normal(size=runs)
+    x = lfilter([1.0], [1.0, -phi], e, axis=1)
+    x[:, 1:] += delta
+    far = length + 100  # between the runs there is a hole, so that each starts at zero state
+    seconds = np.arange(runs)[:, None] * far + np.arange(length)
+    chart = Chart(
+        series="residual", ar=[phi], level=0.0, centre=0.0, sigma=float(np.sqrt(1 - phi * phi)),
+        rules="shewhart", ewma_lambda=0.1, ewma_l=2.814, ewma_limits="fixed", cusum_k=0.5,
+        cusum_h=5.0,
+    )  # fmt: skip
+    index = line(Sensor(key="k", period_s=1.0, chart=chart))
+    batch = Batch.of(np.zeros(x.size), seconds.ravel() * S, x.ravel())
+    events = Charts(index).update_points(Series(index).update(batch), batch)
+    for rule, expected in {"rule1": rule1, "ewma": ewma, "cusum": cusum}.items():
+        first: dict[int, int] = {}
+        for event in events:
+            if event.type == "finding" and event.rule == rule:
+                run, point = divmod(event.t_last // S, far)
+                first.setdefault(run, point)
+        delays = np.array(list(first.values()))
+        assert len(delays) > 0.97 * runs
+        error = delays.std() / np.sqrt(len(delays))
+        assert delays.mean() == pytest.approx(expected, abs=0.6 + 3 * error + 0.05 * expected)
+
+
+@pytest.mark.parametrize(
+    ("phi", "table"),
+    [(0.5, [5.3, 3.7, 3.3, 2.9]), (0.9, [6.5, 4.2, 3.2, 2.9]), (0.95, [8.9, 4.3, 3.3, 2.9])],
+)
+def test_price_of_a_small_baseline(phi, table):
+    """Mean false alarms per 1000 residuals (nominal 2.7), fitted on 50, 100, 200, 500 samples."""
+    rng = np.random.default_rng(2)
+    for n, expected in zip((50, 100, 200, 500), table, strict=True):
+        rates = []
+        for _ in range(600):
+            fit = fit_ar(ar1(phi, n, rng), order=1)
+            # The residual of a wrong model is normal with this mean and standard deviation.
+            mean = -(1 - fit.ar[0]) * fit.level
+            sd = np.sqrt(1 - phi**2 + (phi - fit.ar[0]) ** 2)
+            rates.append(ndtr((-3 * fit.sigma - mean) / sd) + ndtr((mean - 3 * fit.sigma) / sd))
+        error = 1000 * np.std(rates) / np.sqrt(600)
+        assert 1000 * np.mean(rates) == pytest.approx(expected, abs=4 * error + 0.1)
