@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twin.model.event import Event, event_id, iso
+from twin.model.event import Event, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,26 +86,27 @@ def closing(
     names the opening event, the cause, how many samples it held and when it closed.
     """
     opened = finding.event
+    rule, ruleset, sensor, t_first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
+    said = opened.detail
     detail: dict[str, Any] = {"opened": opened.id, "cause": cause}
     if samples is not None:
         detail["samples"] = samples
     if at is not None:
         detail["closed_at"] = iso(at.time_ns)
-    if "rules" in opened.detail:
-        detail["rules"] = opened.detail["rules"]
-        detail["side"] = opened.detail["side"]
+    if "rules" in said:
+        detail["rules"] = said["rules"]
+        detail["side"] = said["side"]
     kind = f"{opened.type}_closed"
+    text = f"{rule}\x1f{ruleset}\x1f{sensor}\x1f{kind}\x1f{t_first}\x1f{finding.number}"
     return Event(
-        id=event_id(
-            opened.rule, opened.ruleset, opened.sensor, kind, opened.t_first, finding.number
-        ),
+        id=blake2b(text.encode(), digest_size=16).hexdigest(),  # event_id of the same parts
         type=kind,
-        rule=opened.rule,
-        ruleset=opened.ruleset,
-        sensor=opened.sensor,
+        rule=rule,
+        ruleset=ruleset,
+        sensor=sensor,
         product=at.product if at is not None else opened.product,
         place=at.place if at is not None else opened.place,
-        t_first=opened.t_first,
+        t_first=t_first,
         t_last=t_last,
         value=at.value if at is not None else None,
         detail=detail,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -86,8 +87,14 @@ def iso(time_ns: int) -> str:
         >>> iso(1_750_855_643_474_000_000)
         '2025-06-25T12:47:23.474000Z'
     """
-    # Three times as fast as datetime, and every event writes several times.
-    return f"{np.datetime64(time_ns // 1000, 'us')}Z"
+    second, rest = divmod(time_ns, 1_000_000_000)
+    return f"{_second(second)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    """The part of a time that events close to each other have in common."""
+    return str(np.datetime64(second, "s"))
 
 
 def plain(value: object) -> object:

@@ -1,7 +1,8 @@
-"""Individuals charts with frozen limits: run rules, EWMA and CUSUM of every charted sensor.
+"""Charts of location with frozen limits: run rules, EWMA and CUSUM of every charted sensor.
 
-Phase II only: centre line and sigma come from the approved baseline in the line description and
-are never changed by data. What the charts answer in every case is the list below.
+Phase II only: centre line and sigma are those the line description declares, or those of the
+approved baseline of the running recipe, and are never changed by data. What the charts answer in
+every case is the list below.
 
 * A point is judged when it arrives; nothing looks ahead, nothing is judged again.
 * Limits are strict: a point exactly on a limit is inside.
@@ -10,61 +11,89 @@ are never changed by data. What the charts answer in every case is the list belo
 * Late samples (older than the last plotted one) are counted and not plotted.
 * A hole longer than ``max_gap_ns`` (or the mark AFTER_GAP) clears all memory and closes what is
   open; EWMA and CUSUM start again.
+* Another recipe does the same and brings its own limits; a recipe without limits cannot be judged.
 * A rule that becomes true opens a finding; rules that become true with the same point share it
   and the lowest number names it. It closes when none of its rules is true any more. The high and
   the low side of a rule are told apart: a jump from one to the other closes and opens.
-* EWMA and CUSUM are findings of their own and keep their value after a signal.
+* EWMA and CUSUM are findings of their own and keep their value after a signal. Points of unequal
+  size are judged by their own sigma: limits move with it, EWMA and CUSUM take (x - centre)/sigma.
 """
 
 from __future__ import annotations
 
+from itertools import repeat
+from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from twin.detectors.finding import Row
-from twin.detectors.logic import Logic, columns, max_gap_ns
+from twin.detectors.finding import Opened, Row, product_of
+from twin.detectors.logic import Logic, columns
 from twin.detectors.spc import kernel
-from twin.detectors.spc.findings import Change, Voice, ewma_width, finding, rule_names
-from twin.detectors.spc.rules import PRESETS, RuleSet
+from twin.detectors.spc.findings import ewma_width, rule_names
+from twin.detectors.spc.plan import NO_RULES, Plan, is_charted
+from twin.detectors.spc.rules import rule_sets_of
 from twin.detectors.spc.tables import Tables
-from twin.errors import ConfigError, Problem
+from twin.model.batch import GOOD, Mark
 from twin.model.event import iso
-from twin.model.line import Role
+from twin.model.points import PointFlag, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from twin.detectors.finding import NameOf
+    from twin.detectors.spc.findings import Voice
+    from twin.detectors.spc.limits import Limits
+    from twin.detectors.spc.rules import RuleSet
     from twin.model.batch import Batch
     from twin.model.event import Event
-    from twin.model.index import LineIndex, SensorRow
-    from twin.model.line import Chart
+    from twin.model.index import LineIndex
+
+    Walked = tuple[
+        NDArray[np.int32],
+        NDArray[np.int64],
+        NDArray[np.int64],
+        NDArray[np.float64],
+        NDArray[np.uint8],
+        NDArray[np.uint8],
+        NDArray[np.int32],
+        NDArray[np.float64],
+        bool,
+    ]
 
 __all__ = ["Charts"]
 
-_NO_RULES = RuleSet(name="none", rules=())
 _POINTS = 200
 _MANY = 20_000
 """Lines with more charts than this keep fewer points of each, to stay below 0.5 Gbyte."""
-_RAW = {Role.COUNTER, Role.STATE}
-"""Roles whose raw value is never charted: a counter only rises, a state has no mean."""
+_REPORTS = 1024
+_CAUSES = {kernel.INSIDE: "inside", kernel.GAP: "gap", kernel.RECIPE: "recipe"}
+_NO_LIMITS = {
+    "verdict": "cannot judge",
+    "why": "not enough data yet: no approved limits for this recipe",
+    **dict.fromkeys(("baseline", "centre", "lcl", "recipe", "sigma", "ucl")),
+}
+_CLEARED = PointFlag.GAP | PointFlag.RESET
 
 
 class Charts(Logic):
-    """Run rules, EWMA and CUSUM on individual values, one chart per sensor that declares one.
+    """Run rules, EWMA and CUSUM on plotted points, one chart per sensor that has limits.
 
     Args:
-        index: The line; settings come from ``Sensor.chart``. Sensors with the role counter or
-            state are not charted.
-        rule_sets: Rule sets by the name used in ``Chart.rules``.
-        ewma_limits: ``time-varying`` limits are narrow after a start (a fast initial response
-            at 1 to 3 % of the ARL0); ``fixed`` ones are those of published tables.
-        cusum_start: ``zero``, or ``head-start``: both sums start at h/2 after a start or a gap,
-            which finds a process that starts off target sooner at 8 % of the ARL0. After an
-            operator reset the head start is always used.
+        index: The line; settings come from ``Sensor.chart``, limits from there or from
+            ``index.baselines``. Charts of another type than ``i`` have detectors of their own, and
+            those without any limits as well. A counter is charted where points are made of it, a
+            state never.
+        rule_sets: Rule sets by the name used in ``Chart.rules``; None means the presets and those
+            of the line.
+        ewma_limits: Overrides ``Chart.ewma_limits``: ``time-varying`` limits are narrow after a
+            start (a fast initial response at 1 to 3 % of the ARL0); ``fixed`` ones are those of
+            published tables.
+        cusum_start: Overrides ``Chart.cusum_start``: ``zero``, or ``head-start``: both sums start
+            at h/2 after a start, a gap or another recipe, which finds a process that starts off
+            target sooner at 8 % of the ARL0. After an operator reset the head start is always used.
         points: Points per chart kept for the board, at least 60; 18 bytes each. None means 200, or
             60 on a line with more than 20 000 charts.
 
@@ -74,50 +103,47 @@ class Charts(Logic):
     """
 
     name: ClassVar[str] = "charts"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    judges: ClassVar[Literal["samples", "points"]] = "points"
 
     def __init__(
         self,
         index: LineIndex,
         *,
-        rule_sets: Mapping[str, RuleSet] = PRESETS,
-        ewma_limits: Literal["time-varying", "fixed"] = "time-varying",
-        cusum_start: Literal["zero", "head-start"] = "zero",
+        rule_sets: Mapping[str, RuleSet] | None = None,
+        ewma_limits: Literal["time-varying", "fixed"] | None = None,
+        cusum_start: Literal["zero", "head-start"] | None = None,
         points: int | None = None,
     ) -> None:
-        rows = [
-            row for row in index.sensors if row.spec.chart is not None and row.spec.role not in _RAW
+        sets = rule_sets_of(index.line) if rule_sets is None else rule_sets
+        plans = [
+            Plan(row, index, sets, ewma_limits, cusum_start)
+            for row in index.sensors
+            if is_charted(row, index)
         ]
+        rows = [plan.row for plan in plans]
         if points is None:
             points = _POINTS if len(rows) <= _MANY else kernel.LONGEST
         if points < kernel.LONGEST:
             raise ValueError(f"points is {points}; allowed: {kernel.LONGEST} or more")
-        self._fixed = ewma_limits == "fixed"
-        self._head_start = cusum_start == "head-start"
-        chosen = [_chosen(row, rule_sets) for row in rows]
-        sets = {rules.name: rules for rules in chosen} or {_NO_RULES.name: _NO_RULES}
-        number = {name: i for i, name in enumerate(sets)}
-        text = {name: repr(rules) for name, rules in sets.items()}
-        self._tables = Tables(list(sets.values()))
-        voices = {name: Voice(rules, fixed_ewma=self._fixed) for name, rules in sets.items()}
-        self._voices = [voices[rules.name] for rules in chosen]
-        self._specs: NDArray[np.void] = np.zeros(len(rows), kernel.SETTINGS)
-        for c, (row, rules) in enumerate(zip(rows, chosen, strict=True)):
-            self._specs[c] = self._spec(row, number[rules.name])
+        self._plan(plans)
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
-        self._beyond = np.zeros((len(rows), 2, kernel.LEVELS), np.int64)
+        self._state["recipe"] = kernel.UNSEEN
+        self._state["variant"] = -1
+        self._state["time"] = np.iinfo(np.int64).min
+        self._beyond = np.zeros((len(rows), 2, max(1, int(self._tables.n_levels.max()))), np.int64)
         self._times = np.zeros((len(rows), points), np.int64)
         self._values = np.zeros((len(rows), points))
         self._bits = np.zeros((len(rows), points), np.uint16)
-        self._out: NDArray[np.void] = np.zeros(1024, kernel.CHANGE)
-        options = f"{ewma_limits} {cusum_start}"
+        self._facts = np.zeros((_REPORTS, len(kernel.FACTS)), np.int64)
+        self._measures = np.zeros((_REPORTS, len(kernel.MEASURES)))
+        self._one = np.ones(1)
+        self._ids = [row.id for row in rows]
+        said: dict[int, str] = {}
         super().__init__(
             index,
             rows,
-            [
-                f"{options} {row.spec.chart!r} {max_gap_ns(row.spec)} {text[rules.name]}"
-                for row, rules in zip(rows, chosen, strict=True)
-            ],
+            [plan.text(said) for plan in plans],
             {
                 "state": self._state,
                 "beyond": self._beyond,
@@ -126,9 +152,31 @@ class Charts(Logic):
                 "bits": self._bits,
             },
         )
+        of = self._row_of
+        plots_points = np.array([*(plan.points for plan in plans), False])[of]  # of -1: the last
+        self._of_samples = np.where(plots_points, -1, of).astype(np.int32)
+        self._of_points = np.where(plots_points, of, -1).astype(np.int32)
+
+    def _plan(self, plans: Sequence[Plan]) -> None:
+        """Settings of all charts as the arrays the kernel reads."""
+        sets = {plan.chosen.name: plan.chosen for plan in plans} or {NO_RULES.name: NO_RULES}
+        number = {name: i for i, name in enumerate(sets)}
+        self._tables = Tables(list(sets.values()))
+        voices: dict[tuple[object, ...], Voice] = {}
+        self._voices = [plan.voice(voices) for plan in plans]
+        limits: dict[Limits, Limits] = {}
+        self._limits = [limits.setdefault(one, one) for plan in plans for one in plan.limits]
+        self._places: NDArray[np.void] = np.zeros(len(plans), kernel.PLACE)
+        self._specs: NDArray[np.void] = np.zeros(len(self._limits), kernel.SETTINGS)
+        first = 0
+        for c, plan in enumerate(plans):
+            self._places[c] = (first, *plan.place())
+            for v, one in enumerate(plan.limits, start=first):
+                self._specs[v] = plan.settings(one, number[plan.chosen.name])
+            first += len(plan.limits)
 
     def update(self, batch: Batch, name_of: NameOf | None = None) -> list[Event]:
-        """Plot the rows in order.
+        """Plot the samples in order, on the charts that plot samples.
 
         Args:
             batch: Accepted samples, marked by the validity tests.
@@ -139,14 +187,67 @@ class Charts(Logic):
         """
         if not self._rows:
             return []
-        cols = columns(batch, self._sensors)
+        sensor, time, value, quality, marks = columns(batch, self._sensors)
+        recipe = np.ascontiguousarray(batch.recipe, np.int32)
+        cols = (sensor, time, time, value, quality, marks, recipe, self._one, False)
+        return self._walk(cols, self._of_samples, batch, name_of)
+
+    def update_points(
+        self, points: Points, batch: Batch, name_of: NameOf | None = None
+    ) -> list[Event]:
+        """Plot points in order, on the charts that plot points.
+
+        Args:
+            points: What became of a batch of samples.
+            batch: The batch. Everything events say about a point stands in the point.
+            name_of: Product index to product id, for the events.
+
+        Returns:
+            Findings opened and closed; ``row`` is the row of the batch that completed the point.
+
+        Raises:
+            ValueError: A point is of no sensor of the line, or of no row of the batch.
+        """
+        if not self._rows or not len(points):
+            return []
+        for column, name, count in (
+            (points.sensor, "sensor", self._sensors),
+            (points.row, "row", len(batch)),
+        ):
+            if not 0 <= int(column.min()) <= int(column.max()) < count:
+                raise ValueError(
+                    f"points: {name} {int(column.min())} to {int(column.max())}; there are {count}"
+                )
+        cleared = (points.flags & _CLEARED) != 0
+        cols = (
+            points.sensor,
+            points.first_ns,
+            points.time_ns,
+            points.value,
+            np.full(len(points), GOOD, np.uint8),
+            np.where(cleared, Mark.AFTER_GAP, 0).astype(np.uint8),
+            points.recipe,
+            points.scale,
+            True,
+        )
+        return self._walk(cols, self._of_points, points, name_of)
+
+    def _walk(
+        self,
+        cols: Walked,
+        chart_of_sensor: NDArray[np.int32],
+        source: Batch | Points,
+        name_of: NameOf | None,
+    ) -> list[Event]:
+        """Let the kernel walk the columns, and say what it reports."""
         events: list[Event] = []
         row = 0
-        while row < len(batch):
-            row, changes = kernel.chart_rows(
+        while row < len(source):
+            row, reports = kernel.chart_rows(
                 row,
                 *cols,
-                self._row_of,
+                chart_of_sensor,
+                self._places,
                 self._specs,
                 self._tables.rules,
                 self._tables.n_rules,
@@ -157,11 +258,46 @@ class Charts(Logic):
                 self._times,
                 self._values,
                 self._bits,
-                self._out,
+                self._numbers,
+                self._facts,
+                self._measures,
             )
-            for change in self._out[:changes].tolist():
-                events += self._say(Change._make(change), batch, name_of)
+            if reports:
+                self._say(reports, source, name_of, events)
         return events
+
+    def _say(
+        self, reports: int, source: Batch | Points, name_of: NameOf | None, events: list[Event]
+    ) -> None:
+        """Events of the kernel's reports, in their order."""
+        facts, measures = self._facts[:reports], self._measures[:reports]
+        rows = facts[:, 0].copy()
+        products, places = _products(source.product[rows], name_of), _places(source.place[rows])
+        sizes: Iterable[float | None] = repeat(None)
+        if isinstance(source, Points):
+            sizes = source.size[rows].tolist()
+            facts[:, 0] = source.row[rows]
+        opened = self._open
+        for fact, measure, product, place, size in zip(
+            facts.tolist(), measures.tolist(), products, places, sizes, strict=False
+        ):
+            chart, what = fact[1], fact[2]
+            if what < kernel.RUNS:
+                at = Row(fact[0], fact[7], measure[0], product, place)
+                cause = _CAUSES[what]
+                events += self._close_findings(chart, fact[3], fact[5], fact[4], at, cause)
+                continue
+            event = self._voices[chart].finding(
+                self._ids[chart], self._limits[fact[8]], fact, measure, product, place
+            )
+            if size is not None:
+                event.detail["size"] = size
+            one = Opened(event, fact[9], fact[3], fact[4])
+            if chart in opened:
+                opened[chart].append(one)
+            else:
+                opened[chart] = [one]
+            events.append(event)
 
     def reset(self, sensor: int, cause: str) -> list[Event]:
         """Clear the memory of a chart: recipe or tool change, or an operator who found the cause.
@@ -193,18 +329,14 @@ class Charts(Logic):
         c = int(self._row_of[sensor])
         if c < 0:
             return None
-        now, chosen, chart = self._state[c], self._voices[c].chosen, _chart(self._rows[c])
+        now, chosen, chart = self._state[c], self._voices[c].chosen, self._rows[c].spec.chart
+        limits = self._in_force(c)
         fresh = now["since"] == 0
         answer: dict[str, Any] = {
-            "sensor": self._rows[c].id,
+            "sensor": self._ids[c],
             "verdict": _verdict(now),
-            "centre": chart.centre,
-            "sigma": chart.sigma,
-            "lcl": chart.centre - 3.0 * chart.sigma,
-            "ucl": chart.centre + 3.0 * chart.sigma,
             "ruleset": chosen.id if chart.rules is not None else None,
             "arl0": chosen.arl0,
-            "baseline": chart.baseline,
             "points": int(now["n"]),
             "points_since_clear": int(now["since"]),
             "late": int(now["late"]),
@@ -214,14 +346,29 @@ class Charts(Logic):
             "rules": rule_names(chosen, int(now["active"])),
             "findings": [_brief(event) for event in self.open_findings(sensor)],
         }
+        if limits is None:
+            return answer | _NO_LIMITS
+        recipe, centre, sigma, baseline, level, series = limits
+        answer |= {
+            "baseline": baseline,
+            "centre": centre,
+            "lcl": centre - 3.0 * sigma,
+            "mode": series,
+            "recipe": recipe,
+            "sigma": sigma,
+            "ucl": centre + 3.0 * sigma,
+        }
+        if level is not None:
+            answer["level"] = level
         if chart.ewma_lambda is not None:
-            width = float(self._specs[c]["width"]) * (1.0 - float(now["fade"])) ** 0.5
+            width = ewma_width(sigma, chart.ewma_lambda, chart.ewma_l)
+            width *= (1.0 - float(now["fade"])) ** 0.5
             answer["ewma"] = {
                 "lambda": chart.ewma_lambda,
                 "l": chart.ewma_l,
-                "value": chart.centre if fresh else float(now["ewma"]),
-                "lcl": None if fresh else chart.centre - width,
-                "ucl": None if fresh else chart.centre + width,
+                "value": centre if fresh else float(now["ewma"]),
+                "lcl": None if fresh else centre - width,
+                "ucl": None if fresh else centre + width,
             }
         if chart.cusum_k is not None:
             answer["cusum"] = {
@@ -231,6 +378,13 @@ class Charts(Logic):
                 "low": 0.0 if fresh else float(now["low"]),
             }
         return answer
+
+    def _in_force(self, c: int) -> Limits | None:
+        """The limits of the running recipe; before the first point, those nobody has to name."""
+        now, place = self._state[c], self._places[c]
+        seen = now["recipe"] != kernel.UNSEEN
+        variant = int(now["variant"] if seen else place["unsaid"])
+        return None if variant < 0 else self._limits[int(place["first"]) + variant]
 
     def points(self, sensor: int) -> dict[str, Any] | None:
         """The last plotted points of a chart, oldest first; None for a sensor without a chart.
@@ -277,6 +431,7 @@ class Charts(Logic):
             return
         for c, then in pairs:
             n = int(self._state[c]["n"])
+            self._state[c]["slot"] = n % size
             last = np.arange(max(0, n - min(size, size_then)), n)
             for now, before in (
                 (self._times, old["times"]),
@@ -285,66 +440,17 @@ class Charts(Logic):
             ):
                 now[c, last % size] = before[then, last % size_then]
 
-    def _spec(self, row: SensorRow, chosen: int) -> tuple[Any, ...]:
-        chart = _chart(row)
-        weight = chart.ewma_lambda or 0.0
-        h = chart.cusum_h if chart.cusum_k is not None else 0.0
-        return (
-            chart.centre,
-            chart.sigma,
-            max_gap_ns(row.spec),
-            chosen,
-            weight,
-            (1.0 - weight) * (1.0 - weight),
-            0.0 if self._fixed else 1.0,
-            ewma_width(chart.sigma, weight, chart.ewma_l),
-            chart.cusum_k or 0.0,
-            h,
-            h / 2.0 if self._head_start else 0.0,
-        )
 
-    def _say(self, change: Change, batch: Batch, name_of: NameOf | None) -> list[Event]:
-        """Events of one change: what closes, then what opens."""
-        at = Row.of(batch, change.row, name_of)
-        gap = change.cause == kernel.CAUSE_GAP
-        ended = change.old & ~change.new
-        events: list[Event] = []
-        if ended:
-            last = change.n if gap else change.n - 1
-            cause = "gap" if gap else "inside"
-            events += self._close_findings(change.chart, ended, change.time_before, last, at, cause)
-        sensor = self._rows[change.chart]
-        chart = _chart(sensor)
-        for part in self._voices[change.chart].parts(chart, change, at.value):
-            number = self._number(change.chart)
-            event = finding(sensor.id, chart, part, change, at, number)
-            events.append(self._open_finding(change.chart, event, number, change.n, part.mask))
-        return events
+def _products(numbers: NDArray[np.int32], name_of: NameOf | None) -> Iterable[str | None]:
+    """Product ids of product numbers."""
+    if name_of is None or not (numbers >= 0).any():
+        return repeat(None)
+    return [product_of(number, name_of) for number in numbers.tolist()]
 
 
-def _chart(row: SensorRow) -> Chart:
-    """The chart of a sensor that has one."""
-    chart = row.spec.chart
-    if chart is None:
-        raise ValueError(f"sensor {row.id!r} has no chart")
-    return chart
-
-
-def _chosen(row: SensorRow, rule_sets: Mapping[str, RuleSet]) -> RuleSet:
-    name = row.spec.chart.rules if row.spec.chart is not None else None
-    if name is None:
-        return _NO_RULES
-    if name not in rule_sets:
-        problem = Problem(
-            file="line.toml",
-            line=0,
-            key=f"{row.id}.chart.rules",
-            value=repr(name),
-            message="there is no such rule set",
-            allowed=", ".join(sorted(rule_sets)),
-        )
-        raise ConfigError([problem])
-    return rule_sets[name]
+def _places(places: NDArray[np.float64]) -> Iterable[float | None]:
+    """Metres or slots, None for NaN."""
+    return [None if isnan(place) else place for place in places.tolist()]
 
 
 def _verdict(now: np.void) -> str:

@@ -1,59 +1,56 @@
-"""Changes the kernel reports, said as events."""
+"""Reports of the kernel, said as events.
+
+Thousands of findings a second are nothing unusual on a line of a thousand charts that is set too
+tight, so what does not change from one to the next is put together once: the words of a pattern,
+and the limits of a recipe.
+"""
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twin.detectors.spc import kernel
-from twin.model.event import Event, event_id, iso
+from twin.model.event import Event, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from twin.detectors.finding import Row
+    from twin.detectors.spc.limits import Limits
     from twin.detectors.spc.rules import RuleSet
     from twin.model.line import Chart
 
-__all__ = ["Change", "Part", "Voice", "ewma_width", "finding", "rule_names"]
+__all__ = ["Voice", "ewma_width", "rule_names"]
 
-_EWMA = 1 << kernel.EWMA_BIT | 1 << (kernel.EWMA_BIT + kernel.LOW)
-_CUSUM = 1 << kernel.CUSUM_BIT | 1 << (kernel.CUSUM_BIT + kernel.LOW)
 _PLANE = (1 << kernel.LOW) - 1
+_LATER = (
+    "baseline",
+    "centre",
+    "mode",
+    "n_first",
+    "n_last",
+    "onset",
+    "recipe",
+    "sigma",
+    "statistic",
+)
+"""Keys that get their value with each finding; a copy that holds them already need not grow."""
 
 
-class Change(NamedTuple):
-    """One entry of ``kernel.CHANGE`` in plain Python, same order of fields."""
+class _Words(NamedTuple):
+    """What a pattern is called, whatever the chart it appears on.
 
-    row: int
-    chart: int
-    cause: int
-    old: int
-    new: int
-    n: int
-    time_before: int
-    n_first: int
-    time_first: int
-    ewma: float
-    ewma_limit: float
-    ewma_n: int
-    ewma_time: int
-    high: float
-    high_n: int
-    high_time: int
-    low: float
-    low_n: int
-    low_time: int
+    Attributes:
+        rule: The rule that names the finding.
+        ruleset: Its set with version.
+        head: Both, as the identity of the event begins.
+        side: ``high``, ``low`` or ``both``.
+        detail: What stands in every such finding.
+    """
 
-
-class Part(NamedTuple):
-    """A finding that opens: its rule bits and what to say."""
-
-    mask: int
     rule: str
     ruleset: str
-    n_first: int
-    time_first: int
+    head: str
+    side: str
     detail: dict[str, Any]
 
 
@@ -75,131 +72,157 @@ def _side(active: int, bit: int) -> str:
 
 
 class Voice:
-    """How the charts with one rule set speak.
+    """How charts speak that have rule set, EWMA and CUSUM in common.
 
     Args:
         chosen: The rule set.
+        chart: One of the charts.
         fixed_ewma: Whether EWMA limits are fixed.
     """
 
-    def __init__(self, chosen: RuleSet, *, fixed_ewma: bool) -> None:
+    __slots__ = ("_chart", "_fixed", "_said", "chosen")
+
+    def __init__(self, chosen: RuleSet, chart: Chart, *, fixed_ewma: bool) -> None:
         self.chosen = chosen
-        self._form = ";fixed" if fixed_ewma else ""
-        self._said: dict[int, tuple[str, dict[str, Any]]] = {}
+        self._chart = chart
+        self._fixed = fixed_ewma
+        self._said: dict[int, _Words] = {}
 
-    def parts(self, chart: Chart, change: Change, value: float) -> Iterator[Part]:
-        """The findings that open with a change: run rules together, EWMA, CUSUM."""
-        opened = change.new & ~change.old
-        runs = opened & ~(_EWMA | _CUSUM)
-        if runs:
-            yield self._runs(chart, runs, change, value)
-        if opened & _EWMA:
-            yield self._ewma(chart, opened & _EWMA, change)
-        if opened & _CUSUM:
-            yield self._cusum(chart, opened & _CUSUM, change)
+    def finding(
+        self,
+        sensor: str,
+        limits: Limits,
+        facts: list[int],
+        measures: list[float],
+        product: str | None,
+        place: float | None,
+    ) -> Event:
+        """The opening event of a finding.
 
-    def _runs(self, chart: Chart, opened: int, change: Change, value: float) -> Part:
-        if opened not in self._said:
-            self._said[opened] = self._words(opened)
-        rule, words = self._said[opened]
-        detail = {
-            **words,
-            "lcl": chart.centre - 3.0 * chart.sigma,
-            "statistic": (value - chart.centre) / chart.sigma,
-            "ucl": chart.centre + 3.0 * chart.sigma,
-        }
-        return Part(opened, rule, self.chosen.id, change.n_first, change.time_first, detail)
+        Args:
+            sensor: Sensor id.
+            limits: The limits in force.
+            facts: What the kernel reports, ``kernel.FACTS``.
+            measures: And ``kernel.MEASURES``.
+            product: Product id, or None.
+            place: Metre or slot, or None.
+        """
+        row, _, what, mask, n, time, n_first, first, _, number = facts
+        value, statistic, limit, scale = measures
+        words = self._said.get(mask)
+        if words is None:
+            words = self._said[mask] = self._words(what, mask)
+        rule, ruleset, head, side, said = words
+        recipe, centre, sigma, baseline, level, series = limits
+        detail = said.copy()
+        detail["baseline"] = baseline
+        detail["centre"] = centre
+        detail["mode"] = series
+        detail["n_first"] = n_first
+        detail["n_last"] = n
+        detail["onset"] = iso(first)
+        detail["recipe"] = recipe
+        detail["statistic"] = statistic
+        if scale != 1.0:
+            sigma *= scale
+        detail["sigma"] = sigma
+        if what == kernel.RUNS:
+            detail["lcl"] = centre - 3.0 * sigma
+            detail["ucl"] = centre + 3.0 * sigma
+        elif what == kernel.EWMA:
+            detail["lcl"] = centre - limit
+            detail["ucl"] = centre + limit
+        else:
+            away = sigma * ((self._chart.cusum_k or 0.0) + statistic / (n - n_first + 1))
+            mean = centre + (away if side == "high" else -away)
+            detail["estimated_mean"] = mean
+            detail["estimated_shift"] = mean - centre
+        if level is not None:
+            detail["level"] = level
+        text = f"{head}{sensor}\x1ffinding\x1f{first}\x1f{number}"
+        return Event(
+            id=blake2b(text.encode(), digest_size=16).hexdigest(),
+            type="finding",
+            rule=rule,
+            ruleset=ruleset,
+            sensor=sensor,
+            product=product,
+            place=place,
+            t_first=first,
+            t_last=time,
+            value=value,
+            detail=detail,
+            row=row,
+        )
 
-    def _words(self, opened: int) -> tuple[str, dict[str, Any]]:
-        """Name and unchanging detail of run rules that open together."""
+    def _words(self, what: int, mask: int) -> _Words:
+        if what == kernel.RUNS:
+            return self._of_runs(mask)
+        return self._of_ewma(mask) if what == kernel.EWMA else self._of_cusum(mask)
+
+    def _of_runs(self, opened: int) -> _Words:
         bits = (opened | opened >> kernel.LOW | opened >> kernel.BOTH) & _PLANE
         lowest = (bits & -bits).bit_length() - 1
         rule = self.chosen.rules[lowest]
         side = _side(opened, lowest)
-        return rule.id, {
-            "arl0": self.chosen.arl0,
-            "meaning": rule.meaning(side),
-            "rules": rule_names(self.chosen, opened),
-            "side": side,
-            "usual": rule.usual,
-        }
-
-    def _ewma(self, chart: Chart, opened: int, change: Change) -> Part:
-        side = _side(opened, kernel.EWMA_BIT)
-        where = "above" if side == "high" else "below"
-        detail = {
-            "lcl": chart.centre - change.ewma_limit,
-            "meaning": f"weighted mean (lambda {chart.ewma_lambda}) more than "
-            f"{chart.ewma_l:g} of its standard deviations {where} the centre line",
-            "rules": ["ewma"],
-            "side": side,
-            "statistic": change.ewma,
-            "ucl": chart.centre + change.ewma_limit,
-            "usual": "small sustained shift or drift",
-        }
-        ruleset = f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{self._form})@1"
-        return Part(opened, "ewma", ruleset, change.ewma_n, change.ewma_time, detail)
-
-    def _cusum(self, chart: Chart, opened: int, change: Change) -> Part:
-        side = _side(opened, kernel.CUSUM_BIT)
-        high = side == "high"
-        total = change.high if high else change.low
-        n_first, first = (
-            (change.high_n, change.high_time) if high else (change.low_n, change.low_time)
+        return self._say(
+            rule.id,
+            self.chosen.id,
+            side,
+            rule_names(self.chosen, opened),
+            rule.meaning(side),
+            rule.usual,
+            {"arl0": self.chosen.arl0},
         )
-        away = chart.sigma * ((chart.cusum_k or 0.0) + total / (change.n - n_first + 1))
-        mean = chart.centre + (away if high else -away)
-        detail = {
-            "estimated_mean": mean,
-            "estimated_shift": mean - chart.centre,
-            "h": chart.cusum_h,
-            "meaning": f"sum of deviations {'above' if high else 'below'} the centre line "
+
+    def _of_ewma(self, opened: int) -> _Words:
+        side, chart = _side(opened, kernel.EWMA_BIT), self._chart
+        form = ";fixed" if self._fixed else ""
+        return self._say(
+            "ewma",
+            f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{form})@1",
+            side,
+            ["ewma"],
+            f"weighted mean (lambda {chart.ewma_lambda}) more than "
+            f"{chart.ewma_l:g} of its standard deviations "
+            f"{'above' if side == 'high' else 'below'} the centre line",
+            "small sustained shift or drift",
+            {},
+        )
+
+    def _of_cusum(self, opened: int) -> _Words:
+        side, chart = _side(opened, kernel.CUSUM_BIT), self._chart
+        return self._say(
+            "cusum",
+            f"cusum({chart.cusum_k};{chart.cusum_h:g})@1",
+            side,
+            ["cusum"],
+            f"sum of deviations {'above' if side == 'high' else 'below'} the centre line "
             f"(reference {chart.cusum_k} sigma) beyond {chart.cusum_h:g} sigma",
-            "rules": ["cusum"],
-            "side": side,
-            "statistic": total,
-            "usual": "sustained shift since the onset",
-        }
-        ruleset = f"cusum({chart.cusum_k};{chart.cusum_h:g})@1"
-        return Part(opened, "cusum", ruleset, n_first, first, detail)
+            "sustained shift since the onset",
+            {"h": chart.cusum_h},
+        )
 
-
-def finding(sensor: str, chart: Chart, part: Part, change: Change, at: Row, number: int) -> Event:
-    """The opening event of a finding.
-
-    Args:
-        sensor: Sensor id.
-        chart: Its chart.
-        part: What opens.
-        change: The change that opened it.
-        at: The sample that opened it.
-        number: Occurrence counter of the sensor.
-    """
-    return Event(
-        id=event_id(part.rule, part.ruleset, sensor, "finding", part.time_first, number),
-        type="finding",
-        rule=part.rule,
-        ruleset=part.ruleset,
-        sensor=sensor,
-        product=at.product,
-        place=at.place,
-        t_first=part.time_first,
-        t_last=at.time_ns,
-        value=at.value,
-        detail={
-            **part.detail,
-            "baseline": chart.baseline,
-            "centre": chart.centre,
+    def _say(
+        self,
+        rule: str,
+        ruleset: str,
+        side: str,
+        rules: list[str],
+        meaning: str,
+        usual: str,
+        more: dict[str, Any],
+    ) -> _Words:
+        detail = {
             "convention": "points",
-            "mode": "raw",
-            "n_first": part.n_first,
-            "n_last": change.n,
-            "onset": iso(part.time_first),
-            "recipe": chart.recipe,
-            "sigma": chart.sigma,
-        },
-        row=at.i,
-    )
+            "meaning": meaning,
+            "rules": rules,
+            "side": side,
+            "usual": usual,
+            **dict.fromkeys(_LATER),
+            **more,
+        }
+        return _Words(rule, ruleset, f"{rule}\x1f{ruleset}\x1f", side, detail)
 
 
 def ewma_width(sigma: float, weight: float, distance: float) -> float:

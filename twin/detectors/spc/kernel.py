@@ -4,6 +4,9 @@ Histories are bit patterns: bit 0 is the newest plotted point, bit 1 the one bef
 to ``LONGEST`` points. A rule is then a comparison of a few words, whatever its length.
 
 ``active`` holds one bit per rule in three planes: bits 0-15 high side, 16-31 low side, 32-47 both.
+
+What the walk reports are rows of plain numbers, one per finding that opens and one per point at
+which something closes: making Python objects of them is dearer than the whole arithmetic.
 """
 
 from __future__ import annotations
@@ -19,7 +22,18 @@ from twin.model.batch import GOOD, Mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CHANGE", "LEVELS", "LONGEST", "RULE", "RULES", "SETTINGS", "STATE", "chart_rows"]
+__all__ = [
+    "FACTS",
+    "LEVELS",
+    "LONGEST",
+    "MEASURES",
+    "PLACE",
+    "RULE",
+    "RULES",
+    "SETTINGS",
+    "STATE",
+    "chart_rows",
+]
 
 RULES = 12
 """Run rules in a set."""
@@ -27,6 +41,8 @@ LEVELS = 6
 """Different distances from the centre line in a set."""
 LONGEST = 60
 """Longest pattern, points."""
+UNSEEN = -2
+"""Recipe of a chart that has not plotted anything; no code of a recipe is that."""
 
 EWMA_BIT, CUSUM_BIT = 12, 13
 LOW, BOTH = 16, 32
@@ -35,7 +51,20 @@ LOW, BOTH = 16, 32
 BEYOND, EITHER, MIXED, WITHIN, TREND, ALTERNATE, PAIR = range(7)
 """Codes of rule kinds, those that count points first. MIXED is EITHER with both sides."""
 
-CAUSE_POINT, CAUSE_GAP = 0, 1
+INSIDE, GAP, RECIPE, RUNS, EWMA, CUSUM = range(6)
+"""What a report says: the three ways to close, then what opens."""
+
+FACTS = ("row", "chart", "what", "mask", "n", "time", "n_first", "time_first", "variant", "number")
+"""Columns of the whole numbers of a report.
+
+``mask`` are the bits that close or open, ``n`` and ``time`` the last point of the pattern (for
+what closes: the last for which it held), ``n_first`` and ``time_first`` its first point (for what
+closes, ``time_first`` is when); ``number`` counts what opens on a chart, from 1.
+"""
+MEASURES = ("value", "statistic", "limit", "scale")
+"""Columns of the other numbers of a report."""
+MOST = 5
+"""Reports of one sample at most: a gap or recipe closes, the point closes and opens three."""
 
 RULE = np.dtype(
     [
@@ -48,11 +77,21 @@ RULE = np.dtype(
     ],
     align=True,
 )
+PLACE = np.dtype(
+    [
+        ("first", np.int64),  # settings of the chart's first recipe
+        ("count", np.int64),  # and how many recipes it knows
+        ("rest", np.int64),  # of these, the one for all other recipes; -1 for none
+        ("unsaid", np.int64),  # and the one for when nobody says which recipe runs
+        ("max_gap", np.int64),
+    ],
+    align=True,
+)
 SETTINGS = np.dtype(
     [
+        ("recipe", np.int64),
         ("centre", np.float64),
         ("sigma", np.float64),
-        ("max_gap", np.int64),
         ("set", np.int64),
         ("weight", np.float64),  # lambda; 0 = no EWMA
         ("fade", np.float64),  # (1 - lambda)^2
@@ -68,10 +107,13 @@ STATE = np.dtype(
     [
         ("n", np.int64),  # points plotted so far
         ("since", np.int64),  # of these, since memory was last cleared
+        ("slot", np.int64),  # where the next point goes
         ("late", np.int64),
-        ("skipped", np.int64),  # nobody can judge them: bad, invalid or not a number
+        ("skipped", np.int64),  # nobody can judge them: bad, invalid, or no limits for the recipe
         ("skipped_in_row", np.int64),
         ("restarted", np.int64),  # 1 = an operator reset it: CUSUM starts with a head start
+        ("recipe", np.int64),
+        ("variant", np.int64),  # settings in force, counted from the chart's first; -1 for none
         ("time", np.int64),
         ("value", np.float64),
         ("active", np.int64),
@@ -91,35 +133,16 @@ STATE = np.dtype(
     ],
     align=True,
 )
-CHANGE = np.dtype(
-    [
-        ("row", np.int64),
-        ("chart", np.int64),
-        ("cause", np.int64),
-        ("old", np.int64),
-        ("new", np.int64),
-        ("n", np.int64),
-        ("time_before", np.int64),
-        ("n_first", np.int64),
-        ("time_first", np.int64),
-        ("ewma", np.float64),
-        ("ewma_limit", np.float64),
-        ("ewma_n", np.int64),
-        ("ewma_time", np.int64),
-        ("high", np.float64),
-        ("high_n", np.int64),
-        ("high_time", np.int64),
-        ("low", np.float64),
-        ("low_n", np.int64),
-        ("low_time", np.int64),
-    ],
-    align=True,
-)
 
 _KEEP = (1 << LONGEST) - 1
 _LATE = int(Mark.LATE)
 _INVALID = int(Mark.INVALID)
 _GAP = int(Mark.AFTER_GAP)
+_EWMA_BITS = 1 << EWMA_BIT | 1 << (EWMA_BIT + LOW)
+_CUSUM_BITS = 1 << CUSUM_BIT | 1 << (CUSUM_BIT + LOW)
+_RUN_BITS = ~(_EWMA_BITS | _CUSUM_BITS)
+_FADED = 1e-20
+"""Less than this does not change 1 - fade any more."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -145,42 +168,44 @@ def _rule_bits(
     """Which rules of set ``chosen`` are true with the newest point in the histories."""
     active = 0
     for r in range(n_rules):
-        kind = rules[chosen, r]["kind"]
-        level = rules[chosen, r]["level"]
-        window = rules[chosen, r]["window"]
+        rule = rules[chosen, r]
+        kind = rule["kind"]
+        window = rule["window"]
+        if kind == TREND:
+            active |= (1 if up & window == window else 0) << r
+            active |= (1 if down & window == window else 0) << (r + LOW)
+            continue
+        if kind == ALTERNATE:
+            rises = up & window
+            falls = down & window
+            if rises ^ falls == window and (rises if up & 1 else falls) == rule["odd"]:
+                active |= 1 << (r + BOTH)
+            continue
+        level = rule["level"]
         high = beyond[chart, 0, level] & window
         low = beyond[chart, 1, level] & window
         if kind == BEYOND:
-            k = rules[chosen, r]["k"]
+            # Only one of the two sides can hold the newest point.
+            k = rule["k"]
             if high & 1:
-                if high == window or _count(high) >= k:
+                if _count(high) >= k:
                     active |= 1 << r
-            elif low & 1 and (low == window or _count(low) >= k):
+            elif low & 1 and _count(low) >= k:
                 active |= 1 << (r + LOW)
-        elif EITHER <= kind <= MIXED:
+        elif kind == WITHIN:
+            if (high | low) == 0 and since > rule["span"]:
+                active |= 1 << (r + BOTH)
+        elif kind == PAIR:
+            if (high & 1 and low & 2) or (low & 1 and high & 2):
+                active |= 1 << (r + BOTH)
+        else:
             out = high | low
             if (
                 out & 1
-                and (out == window or _count(out) >= rules[chosen, r]["k"])
+                and _count(out) >= rule["k"]
                 and (kind == EITHER or (high != 0 and low != 0))
             ):
                 active |= 1 << (r + BOTH)
-        elif kind == WITHIN:
-            if (high | low) == 0 and since > rules[chosen, r]["span"]:
-                active |= 1 << (r + BOTH)
-        elif kind == TREND:
-            if up & window == window:
-                active |= 1 << r
-            elif down & window == window:
-                active |= 1 << (r + LOW)
-        elif kind == ALTERNATE:
-            odd = rules[chosen, r]["odd"]
-            rises = up & window
-            falls = down & window
-            if rises ^ falls == window and (rises if up & 1 else falls) == odd:
-                active |= 1 << (r + BOTH)
-        elif (high & 1 and low & 2) or (low & 1 and high & 2):
-            active |= 1 << (r + BOTH)
     return active
 
 
@@ -215,14 +240,46 @@ def _span(
 
 
 @njit(cache=True, error_model="numpy")
+def _variant(place: NDArray[np.void], settings: NDArray[np.void], recipe: int) -> int:
+    """Which of a chart's settings are for a recipe, -1 for none."""
+    first = place["first"]
+    for v in range(place["count"]):
+        if settings[first + v]["recipe"] == recipe:
+            return int(v)
+    return int(place["unsaid"] if recipe < 0 else place["rest"])
+
+
+@njit(cache=True, error_model="numpy")
+def _ended(
+    fact: NDArray[np.int64], i: int, c: int, what: int, mask: int, n: int, time: int, now: int
+) -> None:
+    """Report that rules are no longer true."""
+    fact[0] = i
+    fact[1] = c
+    fact[2] = what
+    fact[3] = mask
+    fact[4] = n
+    fact[5] = time
+    fact[6] = 0
+    fact[7] = now
+    fact[8] = 0
+    fact[9] = 0
+
+
+@njit(cache=True, error_model="numpy")
 def chart_rows(
     start: int,
     sensor: NDArray[np.int32],
+    first_ns: NDArray[np.int64],
     time_ns: NDArray[np.int64],
     value: NDArray[np.float64],
     quality: NDArray[np.uint8],
     marks: NDArray[np.uint8],
+    recipe: NDArray[np.int32],
+    scale: NDArray[np.float64],
+    scaled: bool,
     chart_of: NDArray[np.int32],
+    places: NDArray[np.void],
     settings: NDArray[np.void],
     rules: NDArray[np.void],
     n_rules: NDArray[np.int64],
@@ -233,71 +290,91 @@ def chart_rows(
     ring_time: NDArray[np.int64],
     ring_value: NDArray[np.float64],
     ring_rules: NDArray[np.uint16],
-    out: NDArray[np.void],
+    numbers: NDArray[np.int64],
+    facts: NDArray[np.int64],
+    measures: NDArray[np.float64],
 ) -> tuple[int, int]:
-    """Walk the rows from ``start`` on and write what changed into ``out``.
+    """Walk samples or points from ``start`` on and write what changed.
 
     Args:
         start: First row to look at.
         sensor: Shape (n,); dense sensor index.
-        time_ns: Shape (n,); event time.
-        value: Shape (n,); unit of the sensor.
+        first_ns: Shape (n,); event time of the first sample in a point; of a sample, its time.
+        time_ns: Shape (n,); event time of the last one.
+        value: Shape (n,); unit of the sensor or of the plotted point.
         quality: Shape (n,).
         marks: Shape (n,).
+        recipe: Shape (n,); codes.
+        scale: Shape (n,), > 0; factor on sigma. Not looked at unless ``scaled``.
+        scaled: Whether it counts.
         chart_of: Shape (sensors,); chart of a sensor, -1 for none.
-        settings: Shape (charts,) of SETTINGS.
+        places: Shape (charts,) of PLACE.
+        settings: Shape (charts and their recipes,) of SETTINGS.
         rules: Shape (sets, RULES) of RULE.
         n_rules: Shape (sets,).
         levels: Shape (sets, LEVELS); distances from the centre line in sigma.
         n_levels: Shape (sets,).
         state: Shape (charts,) of STATE; changed.
-        beyond: Shape (charts, 2, LEVELS); histories above (0) and below (1) each level; changed.
+        beyond: Shape (charts, 2, levels in use); histories above (0) and below (1) each level;
+            changed.
         ring_time: Shape (charts, points); last plotted points; changed.
         ring_value: Same shape; changed.
         ring_rules: Same shape; rule bits without their side; changed.
-        out: Shape (m,) of CHANGE, m >= 2; written from 0 on.
+        numbers: Shape (charts,); findings so far; changed.
+        facts: Shape (m, FACTS), m >= MOST; written from 0 on.
+        measures: Shape (m, MEASURES); likewise.
 
     Returns:
-        Row to go on with (n when finished) and number of changes written.
+        Row to go on with (n when finished) and number of reports written.
     """
     points = ring_time.shape[1]
+    room = len(facts) - MOST
     written = 0
     for i in range(start, len(sensor)):
         c = chart_of[sensor[i]]
         if c < 0:
             continue
-        if written + 2 > len(out):
+        if written > room:
             return i, written
         now = state[c]
         x = value[i]
         t = time_ns[i]
-        if marks[i] & _LATE or (now["n"] > 0 and t < now["time"]):
+        if marks[i] & _LATE or t < now["time"]:
             now["late"] += 1
             continue
         if quality[i] != GOOD or marks[i] & _INVALID or not isfinite(x):
             now["skipped"] += 1
             now["skipped_in_row"] += 1
             continue
-        spec = settings[c]
         before = now["time"]
-        if now["since"] > 0 and (t - before > spec["max_gap"] or marks[i] & _GAP):
+        cause = INSIDE
+        if now["since"] > 0 and (t - before > places[c]["max_gap"] or marks[i] & _GAP):
+            cause = GAP
+        if recipe[i] != now["recipe"]:
+            cause = RECIPE
+            now["recipe"] = recipe[i]
+            now["variant"] = _variant(places[c], settings, recipe[i])
+        if cause != INSIDE:
             if now["active"]:
-                change = out[written]
-                change["row"] = i
-                change["chart"] = c
-                change["cause"] = CAUSE_GAP
-                change["old"] = now["active"]
-                change["new"] = 0
-                change["n"] = now["n"]
-                change["time_before"] = before
+                _ended(facts[written], i, c, cause, now["active"], now["n"], before, t)
+                measures[written, 0] = x
                 written += 1
             now["since"] = 0
+            now["active"] = 0
+        if now["variant"] < 0:
+            now["skipped"] += 1
+            now["skipped_in_row"] += 1
+            now["time"] = t
+            continue
+        v = places[c]["first"] + now["variant"]
+        spec = settings[v]
+        centre = spec["centre"]
         if now["since"] == 0:
             now["active"] = 0
             now["up"] = 0
             now["down"] = 0
             beyond[c, :, :] = 0
-            now["ewma"] = spec["centre"]
+            now["ewma"] = centre
             now["fade"] = spec["fade_start"]
             now["ewma_side"] = 0
             now["high"] = 0.5 * spec["h"] if now["restarted"] else spec["head"]
@@ -305,15 +382,20 @@ def chart_rows(
             now["restarted"] = 0
             now["high_n"] = now["n"] + 1
             now["low_n"] = now["n"] + 1
-            now["high_time"] = t
-            now["low_time"] = t
+            now["high_time"] = first_ns[i]
+            now["low_time"] = first_ns[i]
 
         n = now["n"] + 1
         now["n"] = n
         now["since"] += 1
         now["skipped_in_row"] = 0
-        centre = spec["centre"]
         sigma = spec["sigma"]
+        factor = 1.0
+        standard = x
+        if scaled and scale[i] != 1.0:
+            factor = scale[i]
+            sigma *= factor
+            standard = centre + (x - centre) / factor
         chosen = spec["set"]
         for level in range(n_levels[chosen]):
             away = levels[chosen, level] * sigma
@@ -321,28 +403,31 @@ def chart_rows(
             below = 1 if x < centre - away else 0
             beyond[c, 0, level] = (beyond[c, 0, level] << 1 | above) & _KEEP
             beyond[c, 1, level] = (beyond[c, 1, level] << 1 | below) & _KEEP
-        up = 1 if now["since"] > 1 and x > now["value"] else 0
-        down = 1 if now["since"] > 1 and x < now["value"] else 0
-        now["up"] = (now["up"] << 1 | up) & _KEEP
-        now["down"] = (now["down"] << 1 | down) & _KEEP
-        active = _rule_bits(
-            c, rules, n_rules[chosen], chosen, beyond, now["up"], now["down"], now["since"]
-        )
+        past = now["since"] > 1
+        rise = 1 if past and x > now["value"] else 0
+        fall = 1 if past and x < now["value"] else 0
+        up = (now["up"] << 1 | rise) & _KEEP
+        down = (now["down"] << 1 | fall) & _KEEP
+        now["up"] = up
+        now["down"] = down
+        active = _rule_bits(c, rules, n_rules[chosen], chosen, beyond, up, down, now["since"])
 
         limit = 0.0
         weight = spec["weight"]
         if weight > 0.0:
-            ewma = weight * x + (1.0 - weight) * now["ewma"]
-            fade = now["fade"] * spec["fade"]
+            ewma = weight * standard + (1.0 - weight) * now["ewma"]
             now["ewma"] = ewma
-            now["fade"] = fade
-            limit = spec["width"] * sqrt(1.0 - fade)
+            limit = spec["width"]
+            if now["fade"] > 0.0:
+                fade = now["fade"] * spec["fade"]
+                now["fade"] = fade if fade > _FADED else 0.0
+                limit *= sqrt(1.0 - fade)
             off = ewma - centre
             side = 1 if off > 0.0 else (-1 if off < 0.0 else 0)
             if side != now["ewma_side"]:
                 now["ewma_side"] = side
                 now["ewma_n"] = n
-                now["ewma_time"] = t
+                now["ewma_time"] = first_ns[i]
             if off > limit:
                 active |= 1 << EWMA_BIT
             elif -off > limit:
@@ -353,10 +438,10 @@ def chart_rows(
             z = (x - centre) / sigma
             if now["high"] == 0.0:
                 now["high_n"] = n
-                now["high_time"] = t
+                now["high_time"] = first_ns[i]
             if now["low"] == 0.0:
                 now["low_n"] = n
-                now["low_time"] = t
+                now["low_time"] = first_ns[i]
             now["high"] = max(0.0, now["high"] + z - spec["k"])
             now["low"] = max(0.0, now["low"] - z - spec["k"])
             if now["high"] > h:
@@ -364,36 +449,55 @@ def chart_rows(
             if now["low"] > h:
                 active |= 1 << (CUSUM_BIT + LOW)
 
-        place = (n - 1) % points
-        ring_time[c, place] = t
-        ring_value[c, place] = x
-        ring_rules[c, place] = (active | active >> LOW | active >> BOTH) & 0xFFFF
+        slot = now["slot"]
+        ring_time[c, slot] = first_ns[i]
+        ring_value[c, slot] = x
+        ring_rules[c, slot] = (active | active >> LOW | active >> BOTH) & 0xFFFF
+        now["slot"] = slot + 1 if slot + 1 < points else 0
         now["time"] = t
         now["value"] = x
         old = now["active"]
         if active != old:
-            opened = active & ~old
-            span = _span(c, rules, n_rules[chosen], chosen, beyond, opened)
-            change = out[written]
-            change["row"] = i
-            change["chart"] = c
-            change["cause"] = CAUSE_POINT
-            change["old"] = old
-            change["new"] = active
-            change["n"] = n
-            change["time_before"] = before
-            change["n_first"] = n - span
-            change["time_first"] = ring_time[c, (n - 1 - span) % points]
-            change["ewma"] = now["ewma"]
-            change["ewma_limit"] = limit
-            change["ewma_n"] = now["ewma_n"]
-            change["ewma_time"] = now["ewma_time"]
-            change["high"] = now["high"]
-            change["high_n"] = now["high_n"]
-            change["high_time"] = now["high_time"]
-            change["low"] = now["low"]
-            change["low_n"] = now["low_n"]
-            change["low_time"] = now["low_time"]
             now["active"] = active
-            written += 1
+            if old & ~active:
+                _ended(facts[written], i, c, INSIDE, old & ~active, n - 1, before, t)
+                measures[written, 0] = x
+                written += 1
+            opened = active & ~old
+            for what in range(RUNS, CUSUM + 1):
+                mask = opened & (
+                    _RUN_BITS if what == RUNS else (_EWMA_BITS if what == EWMA else _CUSUM_BITS)
+                )
+                if mask == 0:
+                    continue
+                fact = facts[written]
+                fact[0] = i
+                fact[1] = c
+                fact[2] = what
+                fact[3] = mask
+                fact[4] = n
+                fact[5] = t
+                fact[8] = v
+                numbers[c] += 1
+                fact[9] = numbers[c]
+                if what == RUNS:
+                    span = _span(c, rules, n_rules[chosen], chosen, beyond, opened)
+                    fact[6] = n - span
+                    fact[7] = ring_time[c, slot - span if slot >= span else slot - span + points]
+                    measures[written, 1] = (x - centre) / sigma
+                    measures[written, 2] = 0.0
+                elif what == EWMA:
+                    fact[6] = now["ewma_n"]
+                    fact[7] = now["ewma_time"]
+                    measures[written, 1] = now["ewma"]
+                    measures[written, 2] = limit
+                else:
+                    rising = opened >> CUSUM_BIT & 1
+                    fact[6] = now["high_n"] if rising else now["low_n"]
+                    fact[7] = now["high_time"] if rising else now["low_time"]
+                    measures[written, 1] = now["high"] if rising else now["low"]
+                    measures[written, 2] = h
+                measures[written, 0] = x
+                measures[written, 3] = factor
+                written += 1
     return len(sensor), written

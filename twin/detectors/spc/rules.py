@@ -14,8 +14,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-__all__ = ["PRESETS", "Kind", "Rule", "RuleSet"]
+from twin.model.line import ChartType
+
+if TYPE_CHECKING:
+    from twin.model.line import Chart, Line, RuleSetRow
+
+__all__ = [
+    "PRESETS",
+    "Kind",
+    "Rule",
+    "RuleSet",
+    "applicable",
+    "problems_of",
+    "rule_set_of",
+    "rule_sets_of",
+]
 
 
 class Kind(StrEnum):
@@ -265,3 +280,114 @@ PRESETS: dict[str, RuleSet] = {
     )
 }
 """Rule sets by name; ``arl0`` is exact for sets without trend and alternation, else simulated."""
+
+_LEVELLED = frozenset({Kind.BEYOND, Kind.EITHER, Kind.MIXED, Kind.WITHIN, Kind.PAIR})
+_COUNTED = frozenset({Kind.BEYOND, Kind.EITHER, Kind.MIXED})
+_SHORTEST = {Kind.TREND: 2, Kind.ALTERNATE: 3, Kind.PAIR: 2, Kind.MIXED: 2}
+_LEVELS = 6
+_LOCATION = frozenset({ChartType.I, ChartType.Q, ChartType.DNOM, ChartType.Z})
+
+
+def rule_set_of(row: RuleSetRow) -> RuleSet:
+    """A rule set of the line's own; its ARL0 is not known until somebody computes it."""
+    rules = tuple(
+        Rule(
+            id=rule.id,
+            kind=Kind(rule.kind),
+            points=2 if rule.kind == "pair" else rule.points,
+            k=rule.k,
+            sigma=rule.sigma,
+            usual=rule.usual,
+        )
+        for rule in row.rule
+    )
+    return RuleSet(name=row.id, rules=rules, version=row.version, source=row.source)
+
+
+def rule_sets_of(line: Line) -> dict[str, RuleSet]:
+    """Presets and the line's own rule sets by name. A preset cannot be replaced."""
+    return {row.id: rule_set_of(row) for row in line.rule_set} | PRESETS
+
+
+def problems_of(line: Line) -> list[tuple[str, str, str, str]]:
+    """What is wrong with the line's own rule sets.
+
+    Returns:
+        Key, value found, what is wrong, and what is allowed, one per problem; empty for none.
+    """
+    found: list[tuple[str, str, str, str]] = []
+    names: set[str] = set()
+    for number, row in enumerate(line.rule_set):
+        key = f"rule_set[{number}]"
+        if row.id in PRESETS:
+            found.append(
+                (f"{key}.id", repr(row.id), "is the name of a preset", "a name of its own")
+            )
+        if row.id in names:
+            found.append((f"{key}.id", repr(row.id), "is used twice", "one rule set per name"))
+        names.add(row.id)
+        ids: set[str] = set()
+        for place, rule in enumerate(rule_set_of(row).rules):
+            at = f"{key}.rule[{place}]"
+            if rule.id in ids or rule.id in {"ewma", "cusum", "hampel"}:
+                found.append(
+                    (f"{at}.id", repr(rule.id), "names another rule", "different ids in a set")
+                )
+            ids.add(rule.id)
+            found += [(f"{at}.{part}", *rest) for part, *rest in _problems(rule)]  # type: ignore[misc]
+        levels = {rule.sigma for rule in row.rule if Kind(rule.kind) in _LEVELLED}
+        if len(levels) > _LEVELS:
+            found.append(
+                (
+                    f"{key}.rule",
+                    f"{len(levels)} distances",
+                    "has too many different distances from the centre line",
+                    f"{_LEVELS} different values of sigma",
+                )
+            )
+    return found
+
+
+def _problems(rule: Rule) -> list[tuple[str, str, str, str]]:
+    """Key within the rule, value, what is wrong and what is allowed."""
+    found = []
+    shortest = _SHORTEST.get(rule.kind, 1)
+    if rule.points < shortest:
+        found.append(
+            (
+                "points",
+                str(rule.points),
+                f"is too short for {rule.kind}",
+                f"{shortest} to 60 points",
+            )
+        )
+    if rule.k > rule.points:
+        found.append(
+            ("k", str(rule.k), f"is more than {rule.points} points", f"1 to {rule.points}, or 0")
+        )
+    if rule.k and rule.kind not in _COUNTED and rule.k != rule.points:
+        found.append(("k", str(rule.k), f"has no meaning for {rule.kind}", "0"))
+    if rule.kind not in _LEVELLED and rule.sigma:
+        found.append(("sigma", str(rule.sigma), f"has no meaning for {rule.kind}", "0"))
+    if rule.kind in _LEVELLED and rule.kind is not Kind.BEYOND and rule.sigma <= 0:
+        found.append(("sigma", str(rule.sigma), f"is too small for {rule.kind}", "more than 0"))
+    return found
+
+
+def applicable(chosen: RuleSet, chart: Chart) -> RuleSet:
+    """The rules of a set that make sense on a chart.
+
+    Zones are those of a symmetric distribution around the centre line. On charts of counts and
+    proportions only the rule of the single point is left, unless the chart gives a reason.
+    """
+    if chart.type in _LOCATION or chart.reason:
+        return chosen
+    single = tuple(r for r in chosen.rules if r.kind in _COUNTED and r.points == 1)
+    if single == chosen.rules:
+        return chosen
+    return RuleSet(
+        name=f"{chosen.name}-single",
+        rules=single,
+        version=chosen.version,
+        source=chosen.source,
+    )

@@ -1,0 +1,141 @@
+"""What a chart of location will do: its rules, its limits per recipe, and what it plots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from twin.detectors.logic import NEVER, max_gap_ns
+from twin.detectors.series import makes_points
+from twin.detectors.spc.findings import Voice, ewma_width
+from twin.detectors.spc.limits import chart_of, limits_of, rest_of, unsaid_of
+from twin.detectors.spc.rules import RuleSet
+from twin.errors import ConfigError, Problem
+from twin.model.line import ChartType, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twin.detectors.spc.limits import Limits
+    from twin.model.index import LineIndex, SensorRow
+    from twin.model.line import Chart
+
+__all__ = ["NO_RULES", "Plan", "is_charted"]
+
+NO_RULES = RuleSet(name="none", rules=())
+
+
+def is_charted(row: SensorRow, index: LineIndex) -> bool:
+    """Whether a sensor has a chart of location with limits.
+
+    The raw value of a counter only rises and that of a state has no mean, so neither is charted;
+    a counter has a rate, which points may be made of.
+    """
+    chart, role = row.spec.chart, row.spec.role
+    if chart is None or chart.type is not ChartType.I or role is Role.STATE:
+        return False
+    return (role is not Role.COUNTER or makes_points(row, index)) and bool(limits_of(row, index))
+
+
+class Plan:
+    """One chart before it is laid out in arrays.
+
+    Args:
+        row: A sensor that :func:`is_charted`.
+        index: The line.
+        rule_sets: Rule sets by the name used in ``Chart.rules``.
+        ewma_limits: Overrides those of the chart.
+        cusum_start: Likewise.
+
+    Raises:
+        ConfigError: The chart names a rule set that does not exist.
+    """
+
+    __slots__ = ("chart", "chosen", "fixed", "head_start", "limits", "points", "row")
+
+    def __init__(
+        self,
+        row: SensorRow,
+        index: LineIndex,
+        rule_sets: Mapping[str, RuleSet],
+        ewma_limits: Literal["time-varying", "fixed"] | None,
+        cusum_start: Literal["zero", "head-start"] | None,
+    ) -> None:
+        self.row = row
+        self.chart: Chart = chart_of(row)
+        self.chosen = _chosen(row, rule_sets)
+        self.limits = limits_of(row, index)
+        self.points = makes_points(row, index)
+        self.fixed = (ewma_limits or self.chart.ewma_limits) == "fixed"
+        self.head_start = (cusum_start or self.chart.cusum_start) == "head-start"
+
+    def text(self, said: dict[int, str]) -> str:
+        """Everything that decides what the chart says.
+
+        Args:
+            said: Texts of charts and rule sets so far, by identity: many sensors share theirs.
+        """
+        shared = [
+            said.get(id(thing)) or said.setdefault(id(thing), repr(thing))
+            for thing in (self.chart, self.chosen)
+        ]
+        own = (self.fixed, self.head_start, self.points, max_gap_ns(self.row.spec), self.limits)
+        return f"{shared} {own}"
+
+    def voice(self, voices: dict[tuple[object, ...], Voice]) -> Voice:
+        """The voice of charts with the same rules.
+
+        Args:
+            voices: Those of the charts before.
+        """
+        chart = self.chart
+        key = (self.chosen.name, chart.ewma_lambda, chart.ewma_l, self.fixed)
+        key += (chart.cusum_k, chart.cusum_h)
+        if key not in voices:
+            voices[key] = Voice(self.chosen, chart, fixed_ewma=self.fixed)
+        return voices[key]
+
+    def place(self) -> tuple[int, int, int, int]:
+        """``kernel.PLACE`` without its first field. Points bring their gaps with them."""
+        gap = NEVER if self.points else max_gap_ns(self.row.spec)
+        return len(self.limits), rest_of(self.limits), unsaid_of(self.limits, self.chart), gap
+
+    def settings(self, limits: Limits, chosen: int) -> tuple[Any, ...]:
+        """``kernel.SETTINGS`` while some limits are in force.
+
+        Args:
+            limits: The limits.
+            chosen: Number of the rule set.
+        """
+        chart = self.chart
+        weight = chart.ewma_lambda or 0.0
+        h = chart.cusum_h if chart.cusum_k is not None else 0.0
+        return (
+            limits.code,
+            limits.centre,
+            limits.sigma,
+            chosen,
+            weight,
+            (1.0 - weight) * (1.0 - weight),
+            0.0 if self.fixed else 1.0,
+            ewma_width(limits.sigma, weight, chart.ewma_l),
+            chart.cusum_k or 0.0,
+            h,
+            h / 2.0 if self.head_start else 0.0,
+        )
+
+
+def _chosen(row: SensorRow, rule_sets: Mapping[str, RuleSet]) -> RuleSet:
+    name = row.spec.chart.rules if row.spec.chart is not None else None
+    if name is None:
+        return NO_RULES
+    if name not in rule_sets:
+        problem = Problem(
+            file="line.toml",
+            line=0,
+            key=f"{row.id}.chart.rules",
+            value=repr(name),
+            message="there is no such rule set",
+            allowed=", ".join(sorted(rule_sets)),
+        )
+        raise ConfigError([problem])
+    return rule_sets[name]
