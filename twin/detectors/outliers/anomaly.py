@@ -25,7 +25,7 @@ from twin.detectors.outliers.anomaly_experts import (
     WEEK_BINS,
     WINDOW,
 )
-from twin.detectors.outliers.anomaly_kernel import (
+from twin.detectors.outliers.anomaly_walk import (
     CHANGE,
     EVIDENCE_BINS,
     EXPERTS,

@@ -130,7 +130,7 @@ def _ratio(size: float, usual: float) -> float:
 @njit(cache=True, error_model="numpy")
 def _learned(usual: float, size: float, n: int) -> float:
     """The usual size after one more, which counts at most _CAP times."""
-    if n > _EARLY:
+    if n > _EARLY and usual > 0.0:
         size = min(size, _CAP * usual)
     return usual + max(1.0 / (n + 1), 1.0 / _MEMORY) * (size - usual)
 

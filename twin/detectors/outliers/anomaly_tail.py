@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from numba import njit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["FORGET", "log_bin", "surprise"]
 
