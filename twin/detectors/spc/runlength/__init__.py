@@ -30,7 +30,7 @@ from twin.detectors.spc.runlength.design import (
 from twin.detectors.spc.runlength.ewma import arl_ewma
 from twin.detectors.spc.runlength.mewma import arl_mewma
 from twin.detectors.spc.runlength.moving_range import arl_moving_range
-from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength, together
+from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength, fastest, together
 from twin.detectors.spc.runlength.rules import arl_rules
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "design_ewma",
     "design_mewma",
     "design_shewhart",
+    "fastest",
     "of_chart",
     "residual_shift",
     "scale_of",
