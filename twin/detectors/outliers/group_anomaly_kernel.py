@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from twin.detectors.outliers.anomaly_model import CLEAR, CONFIRM, advance, distances, follow, learn
+from twin.detectors.outliers.group_anomaly_model import (
+    CLEAR,
+    CONFIRM,
+    advance,
+    distances,
+    follow,
+    learn,
+)
 from twin.model.batch import GOOD, Mark
 
 if TYPE_CHECKING:
@@ -315,7 +322,7 @@ def anomaly_rows(
         groups: Group of each membership.
         slots: Place in the vector of each membership.
         specs: ``SETTINGS`` of each group.
-        tables: Shape (groups, 3, 64), see :func:`~twin.detectors.outliers.anomaly_model.learn`.
+        tables: Shape (groups, 3, 64), see :func:`~twin.detectors.outliers.group_anomaly_model.learn`.
         state: ``STATE`` of each group.
         x: Last valid values, shape (groups, widest).
         times: Their event times.
@@ -407,7 +414,7 @@ def anomaly_rows(
             )
             place = (now["n"] - 1) % ring_time.shape[1]
             ring_time[g, place] = t
-            ring_value[g, place] = now["distance"] if now["phase"] == READY else np.nan
+            ring_value[g, place] = now["distance"]
             if now["active"] == old:
                 continue
             _report(i, g, CAUSE_POINT, old, now, before, out[written])
