@@ -22,6 +22,7 @@ BENCHES = {
     "session": "the same through mosquitto, beside clients that only receive",
     "pipeline": "journal entries to alarm decision, in one process",
     "detectors": "charts, run rules and outlier test alone",
+    "groups": "several sensors judged as one vector",
     "sparkplug": "samples that arrive fifty in a payload",
     "journal": "messages to disk, nothing else",
     "replay": "a Parquet recording through all stages",
