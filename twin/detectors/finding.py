@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import repeat
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from twin.model.event import Event, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
 
     from twin.model.batch import Batch
 
     NameOf = Callable[[int], str | None]
     """Product index of a batch row to product id."""
 
-__all__ = ["Opened", "Row", "closing", "plain", "product_of"]
+__all__ = ["Opened", "Row", "closing", "places_of", "plain", "product_of", "products_of"]
 
 
 class Opened(msgspec.Struct):
@@ -70,6 +74,20 @@ class Row(msgspec.Struct, frozen=True):
 def product_of(product: int, name_of: NameOf | None) -> str | None:
     """Product id of a product index; None without a product or without a table of names."""
     return name_of(product) if product >= 0 and name_of is not None else None
+
+
+def products_of(numbers: NDArray[np.int32], name_of: NameOf | None) -> Iterable[str | None]:
+    """Product ids of product numbers; without any, None for ever."""
+    if name_of is None or not (numbers >= 0).any():
+        return repeat(None)
+    return [product_of(number, name_of) for number in numbers.tolist()]
+
+
+def places_of(places: NDArray[np.float64]) -> Iterable[float | None]:
+    """Metres or slots, None for NaN; without any, None for ever."""
+    if np.isnan(places).all():
+        return repeat(None)
+    return [None if isnan(place) else place for place in places.tolist()]
 
 
 def closing(

@@ -123,6 +123,8 @@ class Logic:
     """Detector name in snapshots."""
     version: ClassVar[int]
     """Raised whenever the same samples would give another state or other events."""
+    about: ClassVar[Literal["sensor", "group"]] = "sensor"
+    """What a row of state is about."""
     order: ClassVar[int] = 100
     """Place among the detectors: lower ones see a batch first, equal ones in order of name."""
     judges: ClassVar[Literal["samples", "points"]] = "samples"
@@ -301,9 +303,13 @@ class Logic:
             at: The sample that closes, None when it is not a sample that closes.
             cause: ``inside``, ``gap``, ``reset`` or another short word.
         """
+        found = self._open.pop(row, [])
+        if len(found) == 1 and not found[0].mask & ~mask:  # nearly always
+            one = found[0]
+            return [closing(one, t_last, at, cause=cause, samples=n - one.n + 1)]
         events: list[Event] = []
         kept: list[Opened] = []
-        for finding in self._open.pop(row, []):
+        for finding in found:
             finding.mask &= ~mask
             if finding.mask:
                 kept.append(finding)

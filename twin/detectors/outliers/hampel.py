@@ -7,14 +7,16 @@ else; shifts and drifts belong to the charts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from twin.detectors.finding import Row
+from twin.detectors.finding import Opened, Row, places_of, products_of
 from twin.detectors.logic import Logic, columns, max_gap_ns
-from twin.detectors.outliers.hampel_kernel import CHANGE, SETTINGS, STATE, hampel_rows
-from twin.model.event import Event, event_id, iso
+from twin.detectors.outliers import hampel_kernel as kernel
+from twin.detectors.outliers.hampel_kernel import SETTINGS, STATE, hampel_rows
+from twin.model.event import Event, iso
 from twin.model.line import Role
 
 if TYPE_CHECKING:
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from twin.model.batch import Batch
     from twin.model.index import LineIndex, SensorRow
 
+    _Words = tuple[str, dict[str, Any], float]
+
 __all__ = ["Hampel"]
 
-_CAUSES = ("inside", "gap", "level")
+_CAUSES = {kernel.INSIDE: "inside", kernel.GAP: "gap", kernel.LEVEL: "level"}
+_LATER = ("centre", "lcl", "n_first", "n_last", "onset", "sigma", "statistic", "ucl")
+"""Keys that get their value with each finding."""
 _RAW = {Role.COUNTER, Role.STATE}
 
 
@@ -68,7 +74,13 @@ class Hampel(Logic):
         self._state: NDArray[np.void] = np.zeros(len(rows), STATE)
         self._ring = np.zeros((len(rows), longest))
         self._ordered = np.zeros((len(rows), longest))
-        self._out: NDArray[np.void] = np.zeros(1024, CHANGE)
+        self._facts = np.zeros((1024, len(kernel.FACTS)), np.int64)
+        self._measures = np.zeros((1024, len(kernel.MEASURES)))
+        self._said: dict[tuple[int, float, int], _Words] = {}
+        self._words = [
+            (self._pattern(int(w), float(t), 1), self._pattern(int(w), float(t), -1))
+            for w, t in zip(self._specs["window"], self._specs["t"], strict=True)
+        ]
         super().__init__(
             index,
             rows,
@@ -92,7 +104,7 @@ class Hampel(Logic):
         events: list[Event] = []
         row = 0
         while row < len(batch):
-            row, changes = hampel_rows(
+            row, reports = hampel_rows(
                 row,
                 *cols,
                 self._row_of,
@@ -100,10 +112,12 @@ class Hampel(Logic):
                 self._state,
                 self._ring,
                 self._ordered,
-                self._out,
+                self._numbers,
+                self._facts,
+                self._measures,
             )
-            for change in self._out[:changes].tolist():
-                events += self._say(_Change._make(change), batch, name_of)
+            if reports:
+                self._say(reports, batch, name_of, events)
         return events
 
     def state(self, sensor: int) -> dict[str, Any] | None:
@@ -132,68 +146,75 @@ class Hampel(Logic):
             "cannot_judge": int(now["skipped"]),
         }
 
-    def _say(self, change: _Change, batch: Batch, name_of: NameOf | None) -> list[Event]:
-        at = Row.of(batch, change.row, name_of)
-        events: list[Event] = []
-        if change.old:
-            cause = _CAUSES[change.cause]
-            last = change.n if cause == "gap" else change.n - 1
-            events += self._close_findings(change.sensor, 1, change.time_before, last, at, cause)
-        if change.new:
-            number = self._number(change.sensor)
-            event = self._finding(change, at, number)
-            events.append(self._open_finding(change.sensor, event, number, change.n))
-        return events
+    def _say(self, reports: int, batch: Batch, name_of: NameOf | None, events: list[Event]) -> None:
+        """Events of the kernel's reports, in their order."""
+        facts = self._facts[:reports]
+        rows = facts[:, 0]
+        for fact, measure, product, place in zip(
+            facts.tolist(),
+            self._measures[:reports].tolist(),
+            products_of(batch.product[rows], name_of),
+            places_of(batch.place[rows]),
+            strict=False,
+        ):
+            i, sensor, what, side, n, time, before, number = fact
+            if what != kernel.OPEN:
+                at = Row(i, time, measure[0], product, place)
+                events += self._close_findings(sensor, 1, before, n, at, _CAUSES[what])
+                continue
+            event = self._finding(
+                sensor, side, n, number, measure, Row(i, time, measure[0], product, place)
+            )
+            self._open[sensor] = [Opened(event, number, 1, n)]
+            events.append(event)
 
-    def _finding(self, change: _Change, at: Row, number: int) -> Event:
-        sensor, spec = self._rows[change.sensor], self._specs[change.sensor]
-        window, t = int(spec["window"]), float(spec["t"])
-        ruleset = f"hampel({window};{t:g})@{self.version}"
-        side = "high" if change.new > 0 else "low"
-        width = t * change.scale
+    def _finding(
+        self, row: int, side: int, n: int, number: int, measure: list[float], at: Row
+    ) -> Event:
+        value, median, scale = measure
+        ruleset, said, t = self._words[row][side < 0]
+        sensor, time = self._rows[row].id, at.time_ns
+        width = t * scale
+        detail = said.copy()
+        detail["centre"] = median
+        detail["lcl"] = median - width
+        detail["n_first"] = detail["n_last"] = n
+        detail["onset"] = iso(time)
+        detail["sigma"] = scale
+        detail["statistic"] = (value - median) / scale if scale else None
+        detail["ucl"] = median + width
+        text = f"hampel\x1f{ruleset}\x1f{sensor}\x1ffinding\x1f{time}\x1f{number}"
         return Event(
-            id=event_id("hampel", ruleset, sensor.id, "finding", at.time_ns, number),
+            id=blake2b(text.encode(), digest_size=16).hexdigest(),  # event_id of the same parts
             type="finding",
             rule="hampel",
             ruleset=ruleset,
-            sensor=sensor.id,
+            sensor=sensor,
             product=at.product,
             place=at.place,
-            t_first=at.time_ns,
-            t_last=at.time_ns,
-            value=at.value,
-            detail={
-                "centre": change.median,
-                "convention": "points",
-                "lcl": change.median - width,
-                "meaning": f"more than {t:g} robust standard deviations "
-                f"{'above' if side == 'high' else 'below'} the median of {window} values",
-                "n_first": change.n,
-                "n_last": change.n,
-                "onset": iso(at.time_ns),
-                "rules": ["hampel"],
-                "side": side,
-                "sigma": change.scale,
-                "statistic": (at.value - change.median) / change.scale if change.scale else None,
-                "ucl": change.median + width,
-                "usual": "single wrong value",
-            },
+            t_first=time,
+            t_last=time,
+            value=value,
+            detail=detail,
             row=at.i,
         )
 
-
-class _Change(NamedTuple):
-    """One change in plain Python, same order of fields as the kernel writes."""
-
-    row: int
-    sensor: int
-    cause: int
-    old: int
-    new: int
-    n: int
-    time_before: int
-    median: float
-    scale: float
+    def _pattern(self, window: int, t: float, side: int) -> _Words:
+        """Rule set, unchanging detail and threshold; the same for all rows with the same settings."""
+        key = (window, t, side)
+        if key not in self._said:
+            where = "above" if side > 0 else "below"
+            detail = {
+                "convention": "points",
+                "meaning": f"more than {t:g} robust standard deviations {where} "
+                f"the median of {window} values",
+                "rules": ["hampel"],
+                "side": "high" if side > 0 else "low",
+                "usual": "single wrong value",
+                **dict.fromkeys(_LATER),
+            }
+            self._said[key] = f"hampel({window};{t:g})@{self.version}", detail, t
+        return self._said[key]
 
 
 def _window(row: SensorRow) -> tuple[int, float]:

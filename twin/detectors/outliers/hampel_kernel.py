@@ -13,7 +13,7 @@ from twin.model.batch import GOOD, Mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CHANGE", "SETTINGS", "STATE", "hampel_rows"]
+__all__ = ["FACTS", "MEASURES", "SETTINGS", "STATE", "hampel_rows"]
 
 _MAD_TO_SIGMA = 1.4826
 """1 / quantile of the standard normal distribution at 0.75."""
@@ -46,20 +46,16 @@ STATE = np.dtype(
     ],
     align=True,
 )
-CHANGE = np.dtype(
-    [
-        ("row", np.int64),
-        ("sensor", np.int64),
-        ("cause", np.int64),
-        ("old", np.int64),
-        ("new", np.int64),
-        ("n", np.int64),
-        ("time_before", np.int64),
-        ("median", np.float64),
-        ("scale", np.float64),
-    ],
-    align=True,
-)
+INSIDE, GAP, LEVEL, OPEN = range(4)
+"""What a report says: the three ways to close, then what opens."""
+FACTS = ("row", "sensor", "what", "side", "n", "time", "time_before", "number")
+"""Columns of the whole numbers of a report."""
+MEASURES = ("value", "median", "scale")
+"""Columns of the other numbers of a report."""
+MOST = 2
+"""Reports of one sample at most: one closes, one opens."""
+SMALL = 32
+"""Up to this window, walking all of it without a branch beats searching."""
 _LATE, _INVALID, _GAP = int(Mark.LATE), int(Mark.INVALID), int(Mark.AFTER_GAP)
 
 
@@ -85,6 +81,56 @@ def _replace(line: NDArray[np.float64], size: int, old: float, new: float) -> No
         for i in range(start, stop, -1):
             line[i] = line[i - 1]
     line[stop] = new
+
+
+@njit(cache=True, error_model="numpy")
+def _slide(line: NDArray[np.float64], size: int, old: float, new: float) -> None:
+    """The same in one pass without a branch that depends on the data.
+
+    Put into sorted values a, the new one gives ``max(a[i - 1], min(a[i], new))`` at place i.
+    """
+    before = -np.inf
+    here = line[0]
+    for i in range(size - 1):
+        after = line[i + 1]
+        value = here if here < old else after
+        least = min(new, value)
+        line[i] = max(least, before)
+        before = value
+        here = after
+    line[size - 1] = max(new, before)
+
+
+@njit(cache=True, error_model="numpy")
+def _exchange(line: NDArray[np.float64], size: int, old: float, new: float) -> None:
+    if size <= SMALL:
+        _slide(line, size, old, new)
+    else:
+        _replace(line, size, old, new)
+
+
+@njit(cache=True, error_model="numpy")
+def _report(
+    fact: NDArray[np.int64],
+    measure: NDArray[np.float64],
+    i: int,
+    s: int,
+    what: int,
+    side: int,
+    n: int,
+    time: int,
+    before: int,
+    x: float,
+) -> None:
+    fact[0] = i
+    fact[1] = s
+    fact[2] = what
+    fact[3] = side
+    fact[4] = n
+    fact[5] = time
+    fact[6] = before
+    fact[7] = 0
+    measure[0] = x
 
 
 @njit(cache=True, error_model="numpy")
@@ -156,9 +202,11 @@ def hampel_rows(
     state: NDArray[np.void],
     ring: NDArray[np.float64],
     ordered: NDArray[np.float64],
-    out: NDArray[np.void],
+    numbers: NDArray[np.int64],
+    facts: NDArray[np.int64],
+    measures: NDArray[np.float64],
 ) -> tuple[int, int]:
-    """Walk the rows from ``start`` on and write what changed into ``out``.
+    """Walk the rows from ``start`` on and write what changed.
 
     Args:
         start: First row to look at.
@@ -172,17 +220,20 @@ def hampel_rows(
         state: Shape (rows,); changed.
         ring: Shape (rows, longest window); values in order of arrival; changed.
         ordered: Same shape; the same values sorted; changed.
-        out: Shape (m,), m >= 2; written from 0 on.
+        numbers: Shape (rows,); findings so far; changed.
+        facts: Shape (m, FACTS), m >= MOST; written from 0 on.
+        measures: Shape (m, MEASURES); likewise.
 
     Returns:
-        Row to go on with (n when finished) and number of changes written.
+        Row to go on with (n when finished) and number of reports written.
     """
     written = 0
+    room = len(facts) - MOST
     for i in range(start, len(sensor)):
         s = row_of[sensor[i]]
         if s < 0:
             continue
-        if written + 2 > len(out):
+        if written > room:
             return i, written
         now = state[s]
         x = value[i]
@@ -200,14 +251,7 @@ def hampel_rows(
         old = now["side"]
         if now["n"] > 0 and (t - before > spec["max_gap"] or marks[i] & _GAP):
             if old != 0:
-                change = out[written]
-                change["row"] = i
-                change["sensor"] = s
-                change["cause"] = 1
-                change["old"] = old
-                change["new"] = 0
-                change["n"] = now["n"]
-                change["time_before"] = before
+                _report(facts[written], measures[written], i, s, GAP, old, now["n"], t, before, x)
                 written += 1
                 old = 0
             now["filled"] = 0
@@ -219,14 +263,14 @@ def hampel_rows(
         now["skipped_in_row"] = 0
 
         side = 0
-        cause = 0
+        cause = INSIDE
         filled = now["filled"]
         head = now["head"]
         line = ordered[s]
         if filled < window:
             _insert(line, filled, x)
         else:
-            _replace(line, window, ring[s, head], x)
+            _exchange(line, window, ring[s, head], x)
         if filled + 1 >= window:
             side, median, scale = _judge(line, window, x, spec["t"], spec["resolution"])
             now["median"] = median
@@ -234,7 +278,7 @@ def hampel_rows(
             now["flagged"] = now["flagged"] + 1 if side != 0 else 0
         if now["flagged"] >= window:
             # As many outliers in a row as the window is long are no outliers: a new level.
-            cause = 2
+            cause = LEVEL
             side = 0
             ring[s, 0] = x
             line[0] = x
@@ -245,7 +289,7 @@ def hampel_rows(
             if filled < window:
                 _remove(line, window, x)
             else:
-                _replace(line, window, x, ring[s, head])
+                _exchange(line, window, x, ring[s, head])
         elif filled < window:
             ring[s, filled] = x
             now["filled"] = filled + 1
@@ -253,16 +297,16 @@ def hampel_rows(
             ring[s, head] = x
             now["head"] = head + 1 if head + 1 < window else 0
         if side != old:
-            change = out[written]
-            change["row"] = i
-            change["sensor"] = s
-            change["cause"] = cause
-            change["old"] = old
-            change["new"] = side
-            change["n"] = now["n"]
-            change["time_before"] = before
-            change["median"] = now["median"]
-            change["scale"] = now["scale"]
             now["side"] = side
-            written += 1
+            n = now["n"]
+            if old != 0:
+                _report(facts[written], measures[written], i, s, cause, old, n - 1, t, before, x)
+                written += 1
+            if side != 0:
+                _report(facts[written], measures[written], i, s, OPEN, side, n, t, before, x)
+                numbers[s] += 1
+                facts[written, 7] = numbers[s]
+                measures[written, 1] = now["median"]
+                measures[written, 2] = now["scale"]
+                written += 1
     return len(sensor), written

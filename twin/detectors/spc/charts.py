@@ -22,12 +22,11 @@ every case is the list below.
 from __future__ import annotations
 
 from itertools import repeat
-from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from twin.detectors.finding import Opened, Row, product_of
+from twin.detectors.finding import Opened, Row, places_of, products_of
 from twin.detectors.logic import Logic, columns
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import ewma_width, rule_names
@@ -272,7 +271,7 @@ class Charts(Logic):
         """Events of the kernel's reports, in their order."""
         facts, measures = self._facts[:reports], self._measures[:reports]
         rows = facts[:, 0].copy()
-        products, places = _products(source.product[rows], name_of), _places(source.place[rows])
+        products, places = products_of(source.product[rows], name_of), places_of(source.place[rows])
         sizes: Iterable[float | None] = repeat(None)
         if isinstance(source, Points):
             sizes = source.size[rows].tolist()
@@ -439,18 +438,6 @@ class Charts(Logic):
                 (self._bits, old["bits"]),
             ):
                 now[c, last % size] = before[then, last % size_then]
-
-
-def _products(numbers: NDArray[np.int32], name_of: NameOf | None) -> Iterable[str | None]:
-    """Product ids of product numbers."""
-    if name_of is None or not (numbers >= 0).any():
-        return repeat(None)
-    return [product_of(number, name_of) for number in numbers.tolist()]
-
-
-def _places(places: NDArray[np.float64]) -> Iterable[float | None]:
-    """Metres or slots, None for NaN."""
-    return [None if isnan(place) else place for place in places.tolist()]
 
 
 def _verdict(now: np.void) -> str:
