@@ -87,7 +87,7 @@ def test_examples_use_commands_and_options_that_exist(pages: dict[str, str]) -> 
                 words = line.split("#")[0].split()
                 if words[:1] != ["linetwin"] or words[1].startswith("-"):
                     continue
-                name = " ".join(words[1:3]) if words[1] == "user" else words[1]
+                name = words[1] if words[1] in COMMANDS else " ".join(words[1:3])
                 assert name in COMMANDS, f"{page}: {line}"
                 known = {o for p in COMMANDS[name].params for o in [*p.opts, *p.secondary_opts]}
                 used = {word.split("=")[0] for word in words if word.startswith("--")}
