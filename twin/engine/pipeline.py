@@ -2,11 +2,11 @@
 
 ::
 
-    entries ─► ingest ─► products ─► validity ─► charts ─► hampel ─► alarms ─► events
-               decode     which        marks      I, EWMA,                       │
-               check      piece,       what is    CUSUM,    formation ───────────┤
-               route      which metre  not valid  run rules                      ▼
-                                                                          sorted by sample
+    entries ─► ingest ─► products ─► detection ─► alarms ─► events
+               decode     which       validity,                 │
+               check      piece,      series,     formation ────┤
+               route      metre,      charts,                   ▼
+                          recipe      outliers           sorted by sample
 
 No clock, no randomness, no I/O: time is what the journal says it is. Whatever way the entries are
 cut into runs, the events are the same, in the same order.
@@ -24,7 +24,7 @@ import numpy as np
 from twin.alarms import Alarms
 from twin.alarms.state import Refusal
 from twin.config import parse
-from twin.detectors import Charts, Hampel, Validity
+from twin.engine.detection import Detection
 from twin.engine.freshness import Freshness
 from twin.engine.latest import Latest
 from twin.errors import ConfigError, DecodeError
@@ -84,7 +84,7 @@ class Pipeline:
         keep_line: Ignore CONFIG entries: a recording is judged by *this* line.
     """
 
-    VERSION = 1
+    VERSION = 2
 
     def __init__(self, index: LineIndex, *, keep_line: bool = False) -> None:
         self._keep_line = keep_line
@@ -97,9 +97,7 @@ class Pipeline:
         self.index = index
         self.ingest = Ingest(index)
         self.products = Products(index)
-        self.validity = Validity(index)
-        self.charts = Charts(index)
-        self.hampel = Hampel(index)
+        self.detection = Detection(index)
         self.formation = FormationTracker(index)
         self.alarms = Alarms(index)
         self.freshness = Freshness(index)
@@ -231,14 +229,11 @@ class Pipeline:
     def _batch(self, batch: Batch, recv_ns: NDArray[np.int64], out: Output) -> None:
         name_of = self.products.name_of
         self.products.join(batch)
-        found = self.validity.update(batch, name_of)
-        charted = self.charts.update(batch, name_of)
-        charted += self.hampel.update(batch, name_of)
-        charted.sort(key=_by_row)
-        self.findings += sum(1 for event in charted if event.type == "finding")
+        said, found = self.detection.update(batch, name_of)
+        self.findings += sum(1 for event in found if event.type == "finding")
         silence = self._silence(self.freshness.hear(batch, recv_ns))
-        events = silence + found + charted + self.formation.update(batch)
-        events += self.alarms.update(batch, charted, name_of)
+        events = silence + said + found + self.formation.update(batch)
+        events += self.alarms.update(batch, found, name_of)
         events.sort(key=_by_row)
         out.events.extend(events)
         self.latest.take(batch, recv_ns)
@@ -321,9 +316,7 @@ class Pipeline:
         self._build(index)
         self.ingest.follow(old.ingest)
         self.products.follow(old.products)
-        ended = self.validity.follow(old.validity)
-        ended += self.charts.follow(old.charts)
-        ended += self.hampel.follow(old.hampel)
+        ended = self.detection.follow(old.detection)
         out.events.extend(ended)
         out.events.extend(self.formation.follow(old.formation))
         self.freshness.follow(old.freshness)
@@ -331,7 +324,7 @@ class Pipeline:
         out.events.extend(self.alarms.follow(old.alarms, now_ns))
         out.events.extend(self.alarms.close_findings(ended, now_ns))
         for row in index.sensors:
-            found = self.charts.open_findings(row.index) + self.hampel.open_findings(row.index)
+            found = [e for e in self.detection.open_findings(row.index) if e.type == "finding"]
             out.events.extend(self.alarms.catch_up(found))
         for sensor, since_ns in self.freshness.silent():
             out.events.extend(self.alarms.stale(sensor, since_ns, now_ns, silent=True))
@@ -341,9 +334,7 @@ class Pipeline:
     _STAGES = (
         "ingest",
         "products",
-        "validity",
-        "charts",
-        "hampel",
+        "detection",
         "formation",
         "alarms",
         "freshness",

@@ -187,11 +187,7 @@ class EngineView:
 
     def _open_finding(self, row: SensorRow) -> dict[str, Any] | None:
         pipeline = self._engine.pipeline
-        events = [
-            *pipeline.charts.open_findings(row.index),
-            *pipeline.validity.open_findings(row.index),
-            *pipeline.hampel.open_findings(row.index),
-        ]
+        events = pipeline.detection.open_findings(row.index)
         if not events:
             return None
         return present.finding(max(events, key=lambda event: event.t_last), is_open=True)
@@ -289,12 +285,8 @@ class EngineView:
             if row is None:
                 return None
             tile = self._tile(row, self._clock.wall_ns(), self._alarm_by_sensor(), sparks=False)
-            plotted = pipeline.charts.plotted(row.index, points)
-            open_now = {
-                event.id
-                for stage in (pipeline.charts, pipeline.validity, pipeline.hampel)
-                for event in stage.open_findings(row.index)
-            }
+            drawn = pipeline.detection.chart(row.index, points)
+            open_now = {event.id for event in pipeline.detection.open_findings(row.index)}
         chart = row.spec.chart
         answer: dict[str, Any] = {
             "sensor": sensor,
@@ -315,8 +307,8 @@ class EngineView:
                 "ucl": chart.ucl,
                 "baseline": chart.baseline,
             }
-        if plotted is not None:
-            answer |= plotted
+        if drawn is not None:
+            answer |= drawn
         else:
             newest = self._history.last(sensor, points)
             answer["t"] = (np.asarray(newest["t"]) / 1e9).tolist()
