@@ -30,6 +30,7 @@ BENCHES = {
     "latency": "publish to alarm in an open board, under load",
     "memory": "a line with 100 000 sensors and the full rule set",
     "start": "command to first live value on the board",
+    "skab": "findings in published recordings of a water circuit",
 }
 """Name and what is measured, in the order they are run."""
 

@@ -221,7 +221,8 @@ def _walk(
                 noise[k] += (y[k] - before[k]) ** 2 / 2.0
             before[k] = y[k]
         follow(means, True)
-    return noise / max(1, n - _SETTLE - 1)
+    mean: Array = noise / max(1, n - _SETTLE - 1)
+    return mean
 
 
 @njit(cache=True, error_model="numpy")
