@@ -393,7 +393,7 @@ def _model(made: _Variant, chart: Chart, baseline: Baseline | None) -> None:
     made.level = 0.0 if level is None else level
     if baseline is not None and baseline.step_s:
         made.step = round(baseline.step_s * 1e9)
-    ar = chart.ar if baseline is None or not baseline.ar else baseline.ar
+    ar = chart.ar if baseline is None else baseline.ar
     if ar:
         made.mode, made.ar = kernel.AR, [float(a) for a in ar]
     elif chart.tau_s is not None:
@@ -407,7 +407,7 @@ def _model(made: _Variant, chart: Chart, baseline: Baseline | None) -> None:
 
 
 def _block(made: _Variant, row: SensorRow, chart: Chart, baseline: Baseline | None) -> None:
-    block_s = chart.block_s if baseline is None else baseline.block_s
+    block_s = chart.block_s if baseline is None else baseline.block_s or chart.block_s
     if block_s is None:
         made.mode = kernel.NONE
         return

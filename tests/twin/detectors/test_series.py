@@ -443,6 +443,15 @@ def test_baseline_of_the_running_recipe_says_how(line):
     assert not makes_points(line(chart).sensors[0], line(chart))
 
 
+def test_baseline_without_correlation(line):
+    """A baseline that found no correlation plots the distance from its mean, whatever the chart says."""
+    index = with_baselines(
+        line(Sensor(key="k", period_s=1.0, chart=Chart(series="residual", ar=[0.5]))),
+        baseline(series="residual", level=2.0),
+    )
+    assert points_of(index, [3.0, 5.0]).value.tolist() == [1.0, 3.0]
+
+
 def test_recipe_survives_a_change_of_the_line(line):
     """A sensor that moves to another row goes on with the settings of the running recipe."""
     chart = Sensor(key="k", period_s=1.0, chart=Chart())

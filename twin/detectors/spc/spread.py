@@ -73,11 +73,20 @@ class Spread(Logic):
     def __init__(self, index: LineIndex, *, points: int = _POINTS) -> None:
         rows = [row for row in index.sensors if _wanted(row, index)]
         variants = [_variants(row, index) for row in rows]
-        every = [variant for found in variants for variant in found]
+        self._every = [variant for found in variants for variant in found]
         self._variants = np.cumsum([0, *(len(found) for found in variants)], dtype=np.int64)
-        self._specs: NDArray[np.void] = np.zeros(len(every), kernel.SETTINGS)
-        for v, variant in enumerate(every):
-            self._specs[v] = variant
+        self._specs: NDArray[np.void] = np.zeros(len(self._every), kernel.SETTINGS)
+        for r, row in enumerate(rows):
+            kind = _chart(row).spread
+            for v in range(self._variants[r], self._variants[r + 1]):
+                variant = self._every[v]
+                self._specs[v] = (
+                    recipe_code(variant.recipe),
+                    nan if variant.sigma is None else variant.sigma,
+                    kernel.MOVING if kind is Kind.MR else kernel.WITHIN,
+                    NEVER if makes_points(row, index) else max_gap_ns(row.spec),
+                    _TABLES.index(kind),
+                )
         self._factors = _factors(rows)
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
         self._times = np.zeros((len(rows), points), np.int64)
@@ -89,7 +98,10 @@ class Spread(Logic):
         super().__init__(
             index,
             rows,
-            [f"{found!r} {_chart(row).spread}" for row, found in zip(rows, variants, strict=True)],
+            [
+                f"{found!r} {_chart(row).spread} {max_gap_ns(row.spec)} {makes_points(row, index)}"
+                for row, found in zip(rows, variants, strict=True)
+            ],
             {"state": self._state, "times": self._times, "ring": self._ring},
         )
         self._raw = np.zeros(len(index), np.bool_)
@@ -256,7 +268,7 @@ class Spread(Logic):
 
     def _finding(self, change: _Change, at: Row, number: int) -> Event:
         sensor = self._rows[change.chart]
-        kind = _chart(sensor).spread
+        kind, variant = _chart(sensor).spread, self._every[change.variant]
         side = _SIDES[change.new]
         high = side == "high"
         ruleset = f"spread-{kind.value}@{self.version}"
@@ -273,16 +285,16 @@ class Spread(Logic):
             t_last=at.time_ns,
             value=at.value,
             detail={
-                "baseline": _chart(sensor).baseline,
+                "baseline": variant.baseline,
                 "centre": change.centre,
                 "convention": "points",
                 "lcl": change.lcl,
                 "meaning": f"{_WORDS[kind]} {beyond} limit",
-                "mode": _chart(sensor).series.value,
+                "mode": variant.series,
                 "n_first": change.n,
                 "n_last": change.n,
                 "onset": iso(change.first),
-                "recipe": _chart(sensor).recipe,
+                "recipe": variant.recipe,
                 "rules": [kind.value],
                 "side": side,
                 "sigma": change.sigma,
@@ -302,6 +314,15 @@ class Spread(Logic):
             )
 
 
+class _Variant(NamedTuple):
+    """Sigma of a plotted point or of a single value while one recipe runs, and where it is from."""
+
+    recipe: str
+    sigma: float | None
+    baseline: str
+    series: str
+
+
 class _Change(NamedTuple):
     """One change in plain Python, same order of fields as the kernel writes."""
 
@@ -318,6 +339,7 @@ class _Change(NamedTuple):
     lcl: float
     ucl: float
     sigma: float
+    variant: int
 
 
 def _at(points: Points, change: _Change, name_of: NameOf | None) -> Row:
@@ -348,29 +370,23 @@ def _wanted(row: SensorRow, index: LineIndex) -> bool:
     return points or (chart.spread is Kind.MR and row.spec.role is not Role.COUNTER)
 
 
-def _variants(row: SensorRow, index: LineIndex) -> list[tuple[int, float, int, int, int]]:
-    """Settings per recipe as ``kernel.SETTINGS``; the last ones are for all other recipes."""
+def _variants(row: SensorRow, index: LineIndex) -> list[_Variant]:
+    """Settings per recipe; the last ones are for all other recipes."""
     chart = _chart(row)
     moving = chart.spread is Kind.MR
-    gap = NEVER if makes_points(row, index) else max_gap_ns(row.spec)
-    kind = kernel.MOVING if moving else kernel.WITHIN
-    table = _TABLES.index(chart.spread)
-    declared = chart.centre is not None and chart.sigma is not None
-    found = [] if declared else index.baselines.get(row.id, [])
-    own = chart.sigma if moving else chart.sigma_within
-    rest = next((b for b in found if not b.recipe), None)
-    if own is None and rest is not None:
-        own = rest.sigma if moving else rest.sigma_within
-    variants = [
-        (recipe_code(b.recipe), _sigma(b.sigma if moving else b.sigma_within), kind, gap, table)
-        for b in found
-        if b.recipe
+    sigma = chart.sigma if moving else chart.sigma_within
+    own = _Variant(chart.recipe, sigma, chart.baseline, chart.series.value)
+    if chart.centre is not None and chart.sigma is not None:
+        if not chart.recipe:
+            return [own]
+        # Declared limits hold for one recipe, and as long as nobody says which one runs.
+        return [own, own._replace(recipe=""), own._replace(recipe="", sigma=None)]
+    found = [
+        _Variant(b.recipe, b.sigma if moving else b.sigma_within or sigma, b.name, b.series.value)
+        for b in index.baselines.get(row.id, [])
     ]
-    return [*variants, (-1, _sigma(own), kind, gap, table)]
-
-
-def _sigma(sigma: float | None) -> float:
-    return nan if sigma is None else sigma
+    rest = next((variant for variant in found if not variant.recipe), own)
+    return [*(variant for variant in found if variant.recipe), rest]
 
 
 def _factors(rows: list[SensorRow]) -> NDArray[np.float64]:

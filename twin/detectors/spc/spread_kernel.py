@@ -64,6 +64,7 @@ CHANGE = np.dtype(
         ("lcl", np.float64),
         ("ucl", np.float64),
         ("sigma", np.float64),
+        ("variant", np.int64),
     ],
     align=True,
 )
@@ -212,6 +213,7 @@ def spread_rows(
             change["lcl"] = lcl
             change["ucl"] = ucl
             change["sigma"] = sigma
+            change["variant"] = now["variant"]
             written += 1
         now["plotted"] = t
     return len(sensor), written

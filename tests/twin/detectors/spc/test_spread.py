@@ -199,7 +199,18 @@ def test_sigma_of_the_running_recipe(line):
     events = spread.update(replace(batch, recipe=np.array([nmc, nmc, 7, 7], np.int32)))
     assert [event.type for event in events] == ["finding", "finding_closed"]
     assert events[1].detail["cause"] == "reset"
+    said = events[0].detail
+    assert (said["baseline"], said["recipe"], said["mode"]) == ("b@1", "nmc", "raw")
     assert spread.state(0)["verdict"] == "cannot judge"
+
+
+def test_declared_sigma_of_one_recipe(line):
+    """Limits declared for a recipe hold for it, and while nobody says which one runs."""
+    batch = Batch.of([0] * 2, np.arange(2) * S, [0.0, 9.0])
+    for name, expected in {"nmc": 1, "lfp": 0, "": 1}.items():
+        spread = Spread(line(spec(spread="mr", recipe="nmc")))
+        recipe = np.full(2, recipe_code(name), np.int32)
+        assert len(spread.update(replace(batch, recipe=recipe))) == expected
 
 
 def test_false_alarm_rates(line):
