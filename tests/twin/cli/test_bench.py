@@ -21,7 +21,7 @@ from twin.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 SMALL = 0.005
-IN_PROCESS = ("pipeline", "detectors", "sparkplug", "journal", "replay", "history")
+IN_PROCESS = ("pipeline", "detectors", "groups", "sparkplug", "journal", "replay", "history")
 OTHER_PROCESS = ("latency", "start", "memory")
 
 
