@@ -30,11 +30,12 @@ BENCHES = {
     "latency": "publish to alarm in an open board, under load",
     "memory": "a line with 100 000 sensors and the full rule set",
     "start": "command to first live value on the board",
+    "honesty": "findings of default charts on data in control, over what chance gives",
     "skab": "findings in published recordings of a water circuit",
 }
 """Name and what is measured, in the order they are run."""
 
-ON_DATA = ("nab", "skab")
+ON_DATA = ("nab", "skab", "honesty")
 """Benchmarks that judge published recordings; ``--data`` and ``--out`` are for these."""
 
 
