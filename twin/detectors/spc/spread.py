@@ -99,7 +99,7 @@ class Spread(Logic):
             index,
             rows,
             [
-                f"{found!r} {_chart(row).spread} {max_gap_ns(row.spec)} {makes_points(row, index)}"
+                f"{found!r} {row.spec.chart!r} {max_gap_ns(row.spec)} {makes_points(row, index)}"
                 for row, found in zip(rows, variants, strict=True)
             ],
             {"state": self._state, "times": self._times, "ring": self._ring},
