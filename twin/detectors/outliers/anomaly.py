@@ -101,7 +101,8 @@ class Anomaly(Logic):
         self._specs: NDArray[np.void] = np.zeros(n, SETTINGS)
         self._rates = [self._read_settings(row.id, row.spec.detect["anomaly"]).rate for row in rows]
         for s, row in enumerate(rows):
-            self._specs[s] = (-np.log10(self._rates[s]), max_gap_ns(row.spec))
+            resolution = row.spec.resolution or 0.0
+            self._specs[s] = (-np.log10(self._rates[s]), max_gap_ns(row.spec), resolution)
         self._state: NDArray[np.void] = np.zeros(n, STATE)
         self._state["recipe"] = -1
         self._memory: dict[str, NDArray[Any]] = {

@@ -88,6 +88,7 @@ STATE = np.dtype(
         ("onset", np.int64),  # of the unusual stretch that goes on
         ("weight", np.float64),  # values in the tails
         ("origin", np.float64),  # first value
+        ("least", np.float64),  # resolution
         ("level", np.float64),
         ("spread", np.float64),
         ("last", np.float64),
@@ -120,10 +121,11 @@ STATE = np.dtype(
 
 
 @njit(cache=True, error_model="numpy")
-def _ratio(size: float, usual: float) -> float:
-    """How many times the usual; huge where nothing but 0 is usual."""
+def _ratio(size: float, usual: float, least: float) -> float:
+    """How many times the usual, which is at least the resolution; huge if only 0 is usual."""
     if size <= 0.0:
         return 0.0
+    usual = max(usual, least)
     return min(size / usual, _HUGE) if usual > 0.0 else _HUGE
 
 
@@ -167,7 +169,7 @@ def forecast(
         power += lag * lag
     error = x - level - predicted
     usual = now["forecast_error"]
-    statistic = _ratio(abs(error), usual) if n > LAGS else 0.0
+    statistic = _ratio(abs(error), usual, now["least"]) if n > LAGS else 0.0
     if power > 0.0:
         learned = max(-3 * usual, min(3 * usual, error)) if n > _EARLY else error
         step = _LEARN * learned / (power + spread * spread)
@@ -191,14 +193,14 @@ def rarity(now: np.void, x: float, counts: NDArray[np.float32]) -> float:
         if now["n"] < _RARE_START or now["spread"] == 0.0:
             return 0.0
         now["rare_centre"] = now["level"]
-        now["rare_scale"] = now["spread"]
+        now["rare_scale"] = max(now["spread"], now["least"])
     off = (x - now["rare_centre"]) / now["rare_scale"]
     size = abs(off)
     middle = RARE_BINS // 2
     # asinh, written out: compiled code and Python round its library form differently.
     away = min(int(_RARE_STEP * log(size + (size * size + 1.0) ** 0.5) + 0.5), middle - 1)
     at = middle + (away if off > 0.0 else -away)
-    near = float(counts[at]) + 0.5 * (float(counts[at - 1]) + float(counts[at + 1]))
+    near = np.float64(counts[at]) + 0.5 * (np.float64(counts[at - 1]) + np.float64(counts[at + 1]))
     statistic = -log((0.5 * near + 0.25) / (now["rare_total"] + _RARE_PRIOR))
     counts[at] += 1
     now["rare_total"] += 1
@@ -239,9 +241,9 @@ def shape(
         for k in range(known):
             distance = 0.0
             for j in range(WINDOW):
-                distance += abs(float(window[j]) - float(shapes[k, j]))
+                distance += abs(np.float64(window[j]) - np.float64(shapes[k, j]))
             nearest = min(nearest, distance)
-        statistic = _ratio(nearest, now["shape_distance"])
+        statistic = _ratio(nearest, now["shape_distance"], now["least"])
         now["shape_distance"] = _learned(now["shape_distance"], nearest, now["n"])
     if now["n"] % _SHAPE_EVERY == 0:
         at = now["shape_next"]
@@ -304,7 +306,8 @@ def season(
     now["week_error"] += rate * (min(most, abs(by_week)) - now["week_error"])
     if n <= _SEASON_START:
         return 0.0, 0.0
-    return _ratio(abs(error), usual), _ratio(abs(smooth), usual)
+    least = now["least"]
+    return _ratio(abs(error), usual, least), _ratio(abs(smooth), usual, least)
 
 
 @njit(cache=True, error_model="numpy")

@@ -11,10 +11,10 @@ from __future__ import annotations
 from math import exp, log2, log10
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["FORGET", "log_bin", "surprise"]
@@ -59,8 +59,8 @@ def surprise(
     above = 0.0
     moment = 0.0
     top = bins - 1
-    while top > 0 and above + float(counts[top]) < wanted:
-        count = float(counts[top])
+    while top > 0 and above + np.float64(counts[top]) < wanted:
+        count = np.float64(counts[top])
         above += count
         moment += count * (top + 0.5)
         top -= 1
@@ -70,10 +70,10 @@ def surprise(
         p = (above + 0.5) / (total + 1.0) * exp(-max(0.0, place - edge) / max(excess, 0.25))
     else:
         for j in range(top, at, -1):
-            above += float(counts[j])
+            above += np.float64(counts[j])
         if at > top:
             above = 0.0
             for j in range(bins - 1, at, -1):
-                above += float(counts[j])
-        p = (above + 0.5 * float(counts[at]) + 0.5) / (total + 1.0)
+                above += np.float64(counts[j])
+        p = (above + 0.5 * np.float64(counts[at]) + 0.5) / (total + 1.0)
     return min(-log10(max(p, 1e-300)), _MOST)

@@ -42,7 +42,7 @@ _PER_EVIDENCE = 8.0
 """Bins to one decade of evidence."""
 _FRACTION, _PRIOR = 0.05, 20.0
 """Tails of the experts: fitted to the largest 5 %, with a prior worth 20 values."""
-_OWN_FRACTION, _OWN_PRIOR = 0.1, 100.0
+_OWN_FRACTION, _OWN_PRIOR = 0.1, 300.0
 """Tail of the summed evidence."""
 _OVERLAP = 3.0
 """Five experts that look at one sample are worth about three independent ones."""
@@ -57,7 +57,9 @@ _SCALE = 10.0
 _DULL = 1e-3
 """Weight of evidence that is no news."""
 
-SETTINGS = np.dtype([("surprise", np.float64), ("max_gap", np.int64)], align=True)
+SETTINGS = np.dtype(
+    [("surprise", np.float64), ("max_gap", np.int64), ("resolution", np.float64)], align=True
+)
 CHANGE = np.dtype(
     [
         ("row", np.int64),
@@ -220,6 +222,7 @@ def anomaly_rows(
             now["recipe"] = recipe[i]
         if now["n"] == 0:
             now["origin"] = x
+            now["least"] = settings[s]["resolution"]
             linear[s, 0, 0] = 1.0
         x -= now["origin"]
         now["time"] = t
