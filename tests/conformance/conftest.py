@@ -43,6 +43,7 @@ def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> Lin
             rate_per_s=6.0 * scale,
             resolution=0.0625 * scale,
             chart=Chart(**{"centre": shift, "sigma": scale, **chart, **changes}),
+            detect={"anomaly": {"rate": 0.02}},
         )
         for i, chart in enumerate(charts)
     ]

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 import twin.detectors
 from twin.detectors import validity, validity_kernel, warm
-from twin.detectors.outliers import hampel, hampel_kernel
+from twin.detectors.outliers import (
+    anomaly,
+    anomaly_experts,
+    anomaly_tail,
+    anomaly_walk,
+    hampel,
+    hampel_kernel,
+)
 from twin.detectors.spc import groups_kernel, kernel
 from twin.errors import StateError
 from twin.model.batch import BAD, Batch, Mark
@@ -278,7 +285,9 @@ def test_compiled_equals_plain_python(kind, line, stream, monkeypatch):
     batch = stream(n=1200)
     compiled = kind(line())
     expected = run(compiled, batch)
-    for module in (kernel, groups_kernel, hampel, hampel_kernel, validity, validity_kernel):
+    scorer = (anomaly, anomaly_walk, anomaly_experts, anomaly_tail)
+    others = (groups_kernel, hampel, hampel_kernel, validity, validity_kernel)
+    for module in (kernel, *others, *scorer):
         for name, thing in list(vars(module).items()):
             if hasattr(thing, "py_func"):
                 monkeypatch.setattr(module, name, thing.py_func)
@@ -306,9 +315,10 @@ def test_one_compiled_version(kind, line, stream):
         kernel.chart_rows,
         groups_kernel.group_rows,
         hampel_kernel.hampel_rows,
+        anomaly_walk.anomaly_rows,
         validity_kernel.validity_rows,
     )
-    assert [len(each.signatures) for each in kernels] == [1, 1, 1, 1]
+    assert [len(each.signatures) for each in kernels] == [1] * len(kernels)
 
 
 def test_sensor_outside_the_line_is_refused(kind, line):
@@ -349,6 +359,7 @@ def test_follow_keeps_unchanged_sensors(kind, line, stream):
         update={
             "spike": 5.0,
             "chart": rows[0].spec.chart.model_copy(update={"centre": 0.5, "hampel_t": 4.0}),
+            "detect": {"anomaly": {"rate": 0.01}},
         }
     )
     rows[0] = replace(rows[0], spec=changed)

@@ -2,9 +2,10 @@
 
 They run in a fixed order: :class:`Validity` decides which samples may be judged, :class:`Charts`
 compares each sensor with its approved baseline (run rules, EWMA, CUSUM), :class:`Hampel` looks for
-single outliers, :class:`Groups` judges several sensors together. All share one shape:
-``update(batch, name_of) -> events``, ``snapshot()``, ``restore()``, ``follow(old)`` when the line
-description changes, and ``state(sensor)`` for the board. Findings are rare; "cannot judge" is an
+single outliers, :class:`Groups` judges several sensors together, :class:`Anomaly` scores what is
+unusual for a single signal without any limits. All share one shape: ``update(batch, name_of) ->
+events``, ``snapshot()``, ``restore()``, ``follow(old)`` when the line description changes, and
+``state(sensor)`` for the board. Findings are rare; "cannot judge" is an
 answer of its own and never means "in control".
 
 Everything is arithmetic on event times and values: no clock, no I/O, no random numbers, and the
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.detectors.outliers import Hampel
+from twin.detectors.outliers import Anomaly, Hampel
 from twin.detectors.spc import Charts
 from twin.detectors.spc.groups import Groups
 from twin.detectors.validity import Validity
@@ -26,7 +27,7 @@ from twin.model.line import Chart, Group, Line, Sensor, Station
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Charts", "Groups", "Hampel", "Validity", "warm"]
+__all__ = ["Anomaly", "Charts", "Groups", "Hampel", "Validity", "warm"]
 
 
 def warm() -> None:
@@ -35,6 +36,7 @@ def warm() -> None:
         key="warm",
         spike=1.0,
         chart=Chart(centre=0.0, sigma=1.0, ewma_lambda=0.2, cusum_k=0.5, hampel_window=5),
+        detect={"anomaly": {}},
     )
     station = Station(id="warm", sensor=[sensor])
     row = SensorRow(0, "warm/warm", station, sensor)
@@ -49,11 +51,12 @@ def warm() -> None:
     )
     index = LineIndex(Line(group=[group]), "0" * 16, both, {row.id: row for row in both})
     batch = Batch.of([0], [0], [0.0])
-    kinds: tuple[Callable[[LineIndex], Validity | Charts | Groups | Hampel], ...] = (
+    kinds: tuple[Callable[[LineIndex], Validity | Charts | Groups | Hampel | Anomaly], ...] = (
         Validity,
         Charts,
         Groups,
         Hampel,
+        Anomaly,
     )
     for kind in kinds:
         kind(index).update(batch)
