@@ -24,7 +24,14 @@ import numpy as np
 
 from twin.detectors.series import Series as SeriesDetector
 from twin.detectors.series import silence_s
-from twin.detectors.spc import autocorrelation, normalise, sampling, shewhart, stability
+from twin.detectors.spc import (
+    autocorrelation,
+    normalise,
+    residual_model,
+    sampling,
+    shewhart,
+    stability,
+)
 from twin.detectors.spc.normality import anderson_darling
 from twin.detectors.spc.rules import PRESETS
 from twin.model.baseline import Baseline, Exclusion
@@ -43,11 +50,8 @@ __all__ = ["FAILS", "Ask", "Fit", "LeftOut", "Outside", "fit", "only"]
 SUBGROUPS, INDIVIDUALS, APPROVED, RESIDUALS, TIMES = 25, 100, 300, 200, 20
 """Fewest points: subgroups, individuals, individuals of a chart in force, residuals, and how many
 correlation times residuals must cover."""
-INDEPENDENT = 100
-"""Fewest independent values that prove a fixed level."""
-_LEVEL_P, _STABLE_P, _NORMAL_P, _CHANCE_P = 0.2, 0.01, 0.01, 0.01
+_STABLE_P, _NORMAL_P, _CHANCE_P = 0.01, 0.01, 0.01
 _MOST_EXCLUDED = 0.1
-_ORDER = 8
 _RESOLUTION = 0.5
 _EQUAL = 0.5
 _CORRELATED = 0.2
@@ -326,7 +330,7 @@ class _Work:
         if float(np.ptp(known)) <= 0.0:
             raise _NotEnoughError(f"all {len(known)} values are {known[0]:g}: nothing varies")
         self.period = grid
-        if len(known) < 4 * (_ORDER + 1):
+        if len(known) < 4 * (residual_model.ORDER + 1):
             return
         first = autocorrelation.fit_ar(grid, order=1)
         self.phi = first.phi
@@ -397,53 +401,18 @@ class _Work:
         if self.row.spec.chart is not None and self.row.spec.chart.model != "ar":
             self._say(f"residual from a centre line that follows ({self.row.spec.chart.model})")
             return {"level": float(np.nanmean(grid)), "step_s": self.step_s}
-        found = autocorrelation.fit_ar(grid, longest=_ORDER)
-        e = autocorrelation.residuals(grid, found.level, found.ar)
-        e = e[np.isfinite(e)]
-        left = 1.0 - sum(found.ar)
-        independent = known * min(1.0, (left * found.sigma_x / found.sigma) ** 2)
-        p = stability.level_p(e)
-        self.tests["independent_values"] = round(independent, 1)
-        self.tests["level_p"] = round(p, 4)
-        if p >= _LEVEL_P and independent >= INDEPENDENT:
-            self.tests["level_is"] = "fixed"
-            if not found.ar and not forced:
-                self._say("neighbours are independent: every sample is plotted")
-                return None
-            self._say(f"model of the last {len(found.ar)} samples around a fixed level")
-            return {"level": found.level, "ar": list(found.ar), "step_s": self.step_s}
-        if known < INDIVIDUALS * 2 or not self._long_enough(grid):
-            raise _NotEnoughError(
-                f"{known} samples are fewer than {TIMES} correlation times even of the changes"
-            )
-        self.tests["level_is"] = "follows the signal"
-        ar = self._differences(grid)
-        self._say(
-            f"the level wanders (p {p:.2g}) or only {independent:.0f} values are independent: model"
-            f" of the last {len(ar)} changes, the level follows the signal"
-        )
-        return {"level": found.level, "ar": ar, "step_s": self.step_s}
-
-    def _long_enough(self, grid: F64) -> bool:
-        change = np.diff(grid)
-        phi = autocorrelation.fit_ar(change, order=1).phi
-        tau = autocorrelation.correlation_time(phi, 1.0)
-        return bool(np.isfinite(change).sum() >= TIMES * tau)
-
-    def _differences(self, grid: F64) -> list[float]:
-        """Model of the changes, order by AIC: over-short models leave correlation behind."""
-        change = np.diff(grid)
-        change = change - np.nanmean(change)
-        bic = autocorrelation.fit_ar(change, longest=_ORDER - 1)
-        n = bic.n
-        aic = [b + p * (2.0 - np.log(n)) for p, b in enumerate(bic.bic)]
-        order = int(np.argmin(aic))
-        ar = autocorrelation.fit_ar(change, order=order).ar if order else ()
-        full = np.zeros(order + 1)
-        full[0] = 1.0
-        full[:order] += ar
-        full[1:] -= ar
-        return [float(a) for a in full]
+        try:
+            found = residual_model.choose(grid, TIMES)
+        except residual_model.TooShortError as error:
+            raise _NotEnoughError(str(error)) from error
+        self.tests["independent_values"] = round(found.independent, 1)
+        self.tests["level_p"] = round(found.level_p, 4)
+        self.tests["level_is"] = "follows the signal" if found.follows else "fixed"
+        if not found.ar and not forced:
+            self._say("neighbours are independent: every sample is plotted")
+            return None
+        self._say(found.text)
+        return {"level": found.level, "ar": list(found.ar), "step_s": self.step_s}
 
     # -- points -----------------------------------------------------------------------------------
 
