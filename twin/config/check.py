@@ -12,8 +12,7 @@ from twin.config.connect import check_broker, check_listener, filter_problem, to
 from twin.config.detect import check_detect
 from twin.config.expand import names_in
 from twin.config.problems import some
-from twin.config.rule_sets import RULE_SETS
-from twin.model.line import ChartType, Role
+from twin.model.line import Role
 from twin.units import check_unit, conversion
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     _stations(line, built, problems)
     for i, station in enumerate(line.station):
         for j, sensor in enumerate(station.sensor):
-            _sensor(sensor, f"{station.id}/{sensor.key}", ("station", i, "sensor", j), problems)
+            _sensor(sensor, ("station", i, "sensor", j), problems)
     _sources(line, built, problems)
     _channels(line, built, problems)
     for i, mapping in enumerate(line.mapping):
@@ -144,7 +143,7 @@ def _recipe_from(station: Station, path: Path, built: Built, problems: Problems)
         problems.add(path, "is no state", station.recipe_from, allowed)
 
 
-def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
+def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
     for key in ("range", "operating"):
         pair = getattr(sensor, key)
         if pair and pair[0] >= pair[1]:
@@ -160,26 +159,6 @@ def _sensor(sensor: Sensor, name: str, path: Path, problems: Problems) -> None:
     if lower is not None and upper is not None and lower > upper:
         problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
     check_detect(sensor, path, problems)
-    chart = sensor.chart
-    if chart and chart.rules is not None and chart.rules not in RULE_SETS:
-        problems.doubts.add("chart", name)
-        problems.add(
-            (*path, "chart", "rules"), "unknown rule set", chart.rules, ", ".join(RULE_SETS)
-        )
-    if chart and chart.type is ChartType.I and (chart.centre is None) != (chart.sigma is None):
-        missing, other = ("centre", "sigma") if chart.centre is None else ("sigma", "centre")
-        allowed = f"both, or neither and limits from a baseline; {other} stands alone"
-        problems.add((*path, "chart", missing), "is missing", allowed=allowed)
-    if chart and chart.hampel_window is not None and chart.hampel_window % 2 == 0:
-        problems.add(
-            (*path, "chart", "hampel_window"), "is even", chart.hampel_window, "an odd number >= 5"
-        )
-    if chart and sensor.role in (Role.STATE, Role.COUNTER):
-        problems.add(
-            (*path, "chart"),
-            f"a {sensor.role} is not charted",
-            allowed="no chart, or another role",
-        )
 
 
 def _sources(line: Line, built: Built, problems: Problems) -> None:

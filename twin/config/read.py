@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from twin.config import baselines, control_plan
 from twin.config.build import build
+from twin.config.charts import check_charts
 from twin.config.check import check
 from twin.config.shape import shape
 from twin.errors import ConfigError, Problem
@@ -80,8 +81,9 @@ def _read(main: str, text_of: Callable[[str], str]) -> LineIndex:
     for row in plan.doubts:
         problems.doubts.add("control", row)
     built = build(line, plan.rows, problems)
-    check(line, built, problems)
     in_force, not_right = _baselines(line.line.baselines, text_of, files, built, plan.rows)
+    check_charts(line, built, in_force, problems)
+    check(line, built, problems)
     wrong = problems.in_order() + plan.problems + not_right
     if wrong:
         raise ConfigError(wrong)

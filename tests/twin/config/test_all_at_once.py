@@ -90,7 +90,7 @@ unit = "Cel"
 [[station.sensor]]
 key = "count"
 role = "counter"
-chart = { centre = 1, sigma = 1 } #! station[1].sensor[1].chart
+chart = { centre = 1, sigma = 1 } #! station[1].sensor[1].chart.series
 
 [[station]]
 id = "calender" #! station[2].id

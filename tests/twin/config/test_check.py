@@ -283,8 +283,9 @@ CASES = {
     "chart of a counter": (
         [('role = "counter"', 'role = "counter"\nchart = { centre = 0, sigma = 1 }')],
         "chart = { centre = 0",
-        f"{S}[2].chart",
-        "a counter is not charted",
+        f"{S}[2].chart.series",
+        "a counter only rises and is never charted itself",
+        'series = "block"',
     ),
     "channel of an unknown station": (
         [('station = "formation"', 'station = "aging"')],
