@@ -41,7 +41,6 @@ def found(sensor=None, *, product="", baseline=False, **chart):
         ("settle_s", "without", {}, {"settle_s": 9.0}),
         ("spread", "subgroups", {}, {"spread": "s", "sigma_within": 1.0}),
         ("sigma_within", "missing", {}, {"series": "piece", "size": 5, "spread": "r"}),
-        ("series", "correlated", {}, {"phi": 0.9}),
         ("rules", "blind", {"resolution": 0.6}, {}),
         (
             "sensor.resolution", "rebuilt", {"resolution": 0.6, "sampling": "by_exception"}, {},
@@ -63,6 +62,7 @@ def test_refused(key, words, sensor, chart):
         ("rules", {"role": "slow_covariate"}, {}),
         ("set_point", {"role": "follows_setpoint"}, {}),
         ("rules", {"resolution": 0.3}, {}),
+        ("series", {}, {"phi": 0.9}),
         ("spread", {}, {"series": "piece", "size": 20, "spread": "r", "sigma_within": 1.0}),
         ("spread", {}, {"series": "block", "block_s": 9.0, "spread": "s", "sigma_within": 1.0}),
         ("series", {"sampling": "by_exception"}, {}),
