@@ -104,13 +104,60 @@ def closing(
     names the opening event, the cause, how many samples it held and when it closed.
     """
     opened = finding.event
-    rule, ruleset, sensor, t_first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
-    said = opened.detail
     detail: dict[str, Any] = {"opened": opened.id, "cause": cause}
     if samples is not None:
         detail["samples"] = samples
-    if at is not None:
-        detail["closed_at"] = iso(at.time_ns)
+    if at is None:
+        return _closed(finding, t_last, 0, None, opened.product, opened.place, detail)
+    detail["closed_at"] = iso(at.time_ns)
+    return _closed(finding, t_last, at.i, at.value, at.product, at.place, detail)
+
+
+def closed_at(
+    finding: Opened,
+    cause: str,
+    samples: int,
+    t_last: int,
+    i: int,
+    time_ns: int,
+    value: float,
+    product: str | None,
+    place: float | None,
+) -> Event:
+    """The same, from what kernels report about the sample that closes.
+
+    Args:
+        finding: What closes.
+        cause: ``inside``, ``gap``, ``recipe`` or another short word.
+        samples: For how many it held.
+        t_last: Event time of the last of them, ns.
+        i: Row of the batch that closes it, and what stands there.
+        time_ns: Event time, ns.
+        value: Value in the sensor's unit.
+        product: Product id, or None.
+        place: Metre or slot, or None.
+    """
+    detail = {
+        "opened": finding.event.id,
+        "cause": cause,
+        "samples": samples,
+        "closed_at": iso(time_ns),
+    }
+    return _closed(finding, t_last, i, value, product, place, detail)
+
+
+def _closed(
+    finding: Opened,
+    t_last: int,
+    i: int,
+    value: float | None,
+    product: str | None,
+    place: float | None,
+    detail: dict[str, Any],
+) -> Event:
+    opened = finding.event
+    rule, ruleset, sensor, t_first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
+    said = opened.detail
     if "rules" in said:
         detail["rules"] = said["rules"]
         detail["side"] = said["side"]
@@ -122,13 +169,13 @@ def closing(
         rule=rule,
         ruleset=ruleset,
         sensor=sensor,
-        product=at.product if at is not None else opened.product,
-        place=at.place if at is not None else opened.place,
+        product=product,
+        place=place,
         t_first=t_first,
         t_last=t_last,
-        value=at.value if at is not None else None,
+        value=value,
         detail=detail,
-        row=at.i if at is not None else 0,
+        row=i,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from twin.detectors.finding import Opened, Row, places_of, products_of
+from twin.detectors.finding import Opened, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns, max_gap_ns
 from twin.detectors.outliers import hampel_kernel as kernel
 from twin.detectors.outliers.hampel_kernel import SETTINGS, STATE, hampel_rows
@@ -74,6 +74,7 @@ class Hampel(Logic):
         self._state: NDArray[np.void] = np.zeros(len(rows), STATE)
         self._ring = np.zeros((len(rows), longest))
         self._ordered = np.zeros((len(rows), longest))
+        self._ids = [row.id for row in rows]
         self._facts = np.zeros((1024, len(kernel.FACTS)), np.int64)
         self._measures = np.zeros((1024, len(kernel.MEASURES)))
         self._said: dict[tuple[int, float, int], _Words] = {}
@@ -149,7 +150,7 @@ class Hampel(Logic):
     def _say(self, reports: int, batch: Batch, name_of: NameOf | None, events: list[Event]) -> None:
         """Events of the kernel's reports, in their order."""
         facts = self._facts[:reports]
-        rows = facts[:, 0]
+        rows, opened = facts[:, 0], self._open
         for fact, measure, product, place in zip(
             facts.tolist(),
             self._measures[:reports].tolist(),
@@ -158,22 +159,32 @@ class Hampel(Logic):
             strict=False,
         ):
             i, sensor, what, side, n, time, before, number = fact
-            if what != kernel.OPEN:
-                at = Row(i, time, measure[0], product, place)
-                events += self._close_findings(sensor, 1, before, n, at, _CAUSES[what])
-                continue
-            event = self._finding(
-                sensor, side, n, number, measure, Row(i, time, measure[0], product, place)
-            )
-            self._open[sensor] = [Opened(event, number, 1, n)]
+            if what == kernel.OPEN:
+                event = self._finding(sensor, side, n, number, measure, i, time, product, place)
+                opened[sensor] = [Opened(event, number, 1, n)]
+            else:
+                one = opened.pop(sensor)[0]
+                count = n - one.n + 1
+                event = closed_at(
+                    one, _CAUSES[what], count, before, i, time, measure[0], product, place
+                )
             events.append(event)
 
     def _finding(
-        self, row: int, side: int, n: int, number: int, measure: list[float], at: Row
+        self,
+        row: int,
+        side: int,
+        n: int,
+        number: int,
+        measure: list[float],
+        i: int,
+        time: int,
+        product: str | None,
+        place: float | None,
     ) -> Event:
         value, median, scale = measure
         ruleset, said, t = self._words[row][side < 0]
-        sensor, time = self._rows[row].id, at.time_ns
+        sensor = self._ids[row]
         width = t * scale
         detail = said.copy()
         detail["centre"] = median
@@ -190,13 +201,13 @@ class Hampel(Logic):
             rule="hampel",
             ruleset=ruleset,
             sensor=sensor,
-            product=at.product,
-            place=at.place,
+            product=product,
+            place=place,
             t_first=time,
             t_last=time,
             value=value,
             detail=detail,
-            row=at.i,
+            row=i,
         )
 
     def _pattern(self, window: int, t: float, side: int) -> _Words:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from twin.detectors.finding import Opened, Row, places_of, products_of
+from twin.detectors.finding import Opened, Row, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import ewma_width, rule_names
@@ -163,16 +163,23 @@ class Charts(Logic):
         self._tables = Tables(list(sets.values()))
         voices: dict[tuple[object, ...], Voice] = {}
         self._voices = [plan.voice(voices) for plan in plans]
-        limits: dict[Limits, Limits] = {}
-        self._limits = [limits.setdefault(one, one) for plan in plans for one in plan.limits]
-        self._places: NDArray[np.void] = np.zeros(len(plans), kernel.PLACE)
-        self._specs: NDArray[np.void] = np.zeros(len(self._limits), kernel.SETTINGS)
-        first = 0
+        # Charts with the same settings share one row of them, which then stays in the cache.
+        self._limits: list[Limits] = []
+        places: list[tuple[int, ...]] = []
+        settings: list[tuple[Any, ...]] = []
+        known: dict[tuple[Any, ...], int] = {}
+        self._place_of = np.zeros(len(plans), np.int32)
         for c, plan in enumerate(plans):
-            self._places[c] = (first, *plan.place())
-            for v, one in enumerate(plan.limits, start=first):
-                self._specs[v] = plan.settings(one, number[plan.chosen.name])
-            first += len(plan.limits)
+            own = [plan.settings(one, number[plan.chosen.name]) for one in plan.limits]
+            key = (plan.place(), *own, *plan.limits)
+            if key not in known:
+                known[key] = len(places)
+                places.append((len(settings), *plan.place()))
+                settings += own
+                self._limits += plan.limits
+            self._place_of[c] = known[key]
+        self._places: NDArray[np.void] = np.array(places, kernel.PLACE)
+        self._specs: NDArray[np.void] = np.array(settings, kernel.SETTINGS)
 
     def update(self, batch: Batch, name_of: NameOf | None = None) -> list[Event]:
         """Plot the samples in order, on the charts that plot samples.
@@ -246,12 +253,14 @@ class Charts(Logic):
                 row,
                 *cols,
                 chart_of_sensor,
+                self._place_of,
                 self._places,
                 self._specs,
                 self._tables.rules,
                 self._tables.n_rules,
                 self._tables.levels,
                 self._tables.n_levels,
+                self._tables.plans,
                 self._state,
                 self._beyond,
                 self._times,
@@ -276,22 +285,30 @@ class Charts(Logic):
         if isinstance(source, Points):
             sizes = source.size[rows].tolist()
             facts[:, 0] = source.row[rows]
-        opened = self._open
+        opened, ids, voices, limits = self._open, self._ids, self._voices, self._limits
         for fact, measure, product, place, size in zip(
             facts.tolist(), measures.tolist(), products, places, sizes, strict=False
         ):
-            chart, what = fact[1], fact[2]
+            row, chart, what, mask, n, time, _, first, variant, number = fact
             if what < kernel.RUNS:
-                at = Row(fact[0], fact[7], measure[0], product, place)
                 cause = _CAUSES[what]
-                events += self._close_findings(chart, fact[3], fact[5], fact[4], at, cause)
+                found = opened[chart]
+                if len(found) == 1 and not found[0].mask & ~mask:  # nearly always
+                    one = opened.pop(chart)[0]
+                    count = n - one.n + 1
+                    events.append(
+                        closed_at(one, cause, count, time, row, first, measure[0], product, place)
+                    )
+                    continue
+                at = Row(row, first, measure[0], product, place)
+                events += self._close_findings(chart, mask, time, n, at, cause)
                 continue
-            event = self._voices[chart].finding(
-                self._ids[chart], self._limits[fact[8]], fact, measure, product, place
+            event = voices[chart].finding(
+                ids[chart], limits[variant], fact, measure, product, place
             )
             if size is not None:
                 event.detail["size"] = size
-            one = Opened(event, fact[9], fact[3], fact[4])
+            one = Opened(event, number, mask, n)
             if chart in opened:
                 opened[chart].append(one)
             else:
@@ -380,7 +397,7 @@ class Charts(Logic):
 
     def _in_force(self, c: int) -> Limits | None:
         """The limits of the running recipe; before the first point, those nobody has to name."""
-        now, place = self._state[c], self._places[c]
+        now, place = self._state[c], self._places[self._place_of[c]]
         seen = now["recipe"] != kernel.UNSEEN
         variant = int(now["variant"] if seen else place["unsaid"])
         return None if variant < 0 else self._limits[int(place["first"]) + variant]

@@ -77,6 +77,11 @@ RULE = np.dtype(
     ],
     align=True,
 )
+TREND_WINDOW, TURN_WINDOW, TURN_ODD, STEP_RULES, BY_ZONE = range(5)
+"""Columns of the plan of a rule set: windows of its shortest trend and alternation, the rules of
+these kinds, and from BY_ZONE on, the other rules that can be true when the newest point is beyond
+0, 1, ... of the set's distances. Most points are near the centre line, where few rules can be."""
+
 PLACE = np.dtype(
     [
         ("first", np.int64),  # settings of the chart's first recipe
@@ -155,6 +160,48 @@ def _count(bits: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
+def _one_rule(
+    chart: int,
+    rules: NDArray[np.void],
+    chosen: int,
+    r: int,
+    beyond: NDArray[np.int64],
+    up: int,
+    down: int,
+    since: int,
+) -> int:
+    """The bits of rule ``r`` of set ``chosen``, if it is true with the newest point."""
+    rule = rules[chosen, r]
+    kind = rule["kind"]
+    window = rule["window"]
+    if kind == TREND:
+        if up & window == window:
+            return 1 << r
+        return 1 << (r + LOW) if down & window == window else 0
+    if kind == ALTERNATE:
+        rises = up & window
+        falls = down & window
+        true = rises ^ falls == window and (rises if up & 1 else falls) == rule["odd"]
+        return 1 << (r + BOTH) if true else 0
+    level = rule["level"]
+    high = beyond[chart, 0, level] & window
+    low = beyond[chart, 1, level] & window
+    if kind == BEYOND:
+        # Only one of the two sides can hold the newest point.
+        if high & 1:
+            return 1 << r if _count(high) >= rule["k"] else 0
+        return 1 << (r + LOW) if low & 1 and _count(low) >= rule["k"] else 0
+    if kind == WITHIN:
+        return 1 << (r + BOTH) if (high | low) == 0 and since > rule["span"] else 0
+    if kind == PAIR:
+        true = (high & 1 and low & 2) or (low & 1 and high & 2)
+        return 1 << (r + BOTH) if true else 0
+    out = high | low
+    true = out & 1 and _count(out) >= rule["k"] and (kind == EITHER or (high != 0 and low != 0))
+    return 1 << (r + BOTH) if true else 0
+
+
+@njit(cache=True, error_model="numpy")
 def _rule_bits(
     chart: int,
     rules: NDArray[np.void],
@@ -168,45 +215,19 @@ def _rule_bits(
     """Which rules of set ``chosen`` are true with the newest point in the histories."""
     active = 0
     for r in range(n_rules):
-        rule = rules[chosen, r]
-        kind = rule["kind"]
-        window = rule["window"]
-        if kind == TREND:
-            active |= (1 if up & window == window else 0) << r
-            active |= (1 if down & window == window else 0) << (r + LOW)
-            continue
-        if kind == ALTERNATE:
-            rises = up & window
-            falls = down & window
-            if rises ^ falls == window and (rises if up & 1 else falls) == rule["odd"]:
-                active |= 1 << (r + BOTH)
-            continue
-        level = rule["level"]
-        high = beyond[chart, 0, level] & window
-        low = beyond[chart, 1, level] & window
-        if kind == BEYOND:
-            # Only one of the two sides can hold the newest point.
-            k = rule["k"]
-            if high & 1:
-                if _count(high) >= k:
-                    active |= 1 << r
-            elif low & 1 and _count(low) >= k:
-                active |= 1 << (r + LOW)
-        elif kind == WITHIN:
-            if (high | low) == 0 and since > rule["span"]:
-                active |= 1 << (r + BOTH)
-        elif kind == PAIR:
-            if (high & 1 and low & 2) or (low & 1 and high & 2):
-                active |= 1 << (r + BOTH)
-        else:
-            out = high | low
-            if (
-                out & 1
-                and _count(out) >= rule["k"]
-                and (kind == EITHER or (high != 0 and low != 0))
-            ):
-                active |= 1 << (r + BOTH)
+        active |= _one_rule(chart, rules, chosen, r, beyond, up, down, since)
     return active
+
+
+@njit(cache=True, error_model="numpy")
+def _steps_begin(plan: NDArray[np.int64], up: int, down: int) -> bool:
+    """Whether the shortest trend or alternation of a set is there; without, no longer one is."""
+    trend = plan[TREND_WINDOW]
+    if up & trend == trend or down & trend == trend:
+        return True
+    window = plan[TURN_WINDOW]
+    newest = up if up & 1 else down
+    return bool((up ^ down) & window == window and newest & window == plan[TURN_ODD])
 
 
 @njit(cache=True, error_model="numpy")
@@ -279,12 +300,14 @@ def chart_rows(
     scale: NDArray[np.float64],
     scaled: bool,
     chart_of: NDArray[np.int32],
+    place_of: NDArray[np.int32],
     places: NDArray[np.void],
     settings: NDArray[np.void],
     rules: NDArray[np.void],
     n_rules: NDArray[np.int64],
     levels: NDArray[np.float64],
     n_levels: NDArray[np.int64],
+    plans: NDArray[np.int64],
     state: NDArray[np.void],
     beyond: NDArray[np.int64],
     ring_time: NDArray[np.int64],
@@ -308,12 +331,14 @@ def chart_rows(
         scale: Shape (n,), > 0; factor on sigma. Not looked at unless ``scaled``.
         scaled: Whether it counts.
         chart_of: Shape (sensors,); chart of a sensor, -1 for none.
-        places: Shape (charts,) of PLACE.
-        settings: Shape (charts and their recipes,) of SETTINGS.
+        place_of: Shape (charts,); charts with the same settings share them.
+        places: Shape (different charts,) of PLACE.
+        settings: Shape (different charts and their recipes,) of SETTINGS.
         rules: Shape (sets, RULES) of RULE.
         n_rules: Shape (sets,).
         levels: Shape (sets, LEVELS); distances from the centre line in sigma.
         n_levels: Shape (sets,).
+        plans: Shape (sets, BY_ZONE + LEVELS + 1); which rules to look at.
         state: Shape (charts,) of STATE; changed.
         beyond: Shape (charts, 2, levels in use); histories above (0) and below (1) each level;
             changed.
@@ -347,13 +372,14 @@ def chart_rows(
             now["skipped_in_row"] += 1
             continue
         before = now["time"]
+        place = places[place_of[c]]
         cause = INSIDE
-        if now["since"] > 0 and (t - before > places[c]["max_gap"] or marks[i] & _GAP):
+        if now["since"] > 0 and (t - before > place["max_gap"] or marks[i] & _GAP):
             cause = GAP
         if recipe[i] != now["recipe"]:
             cause = RECIPE
             now["recipe"] = recipe[i]
-            now["variant"] = _variant(places[c], settings, recipe[i])
+            now["variant"] = _variant(place, settings, recipe[i])
         if cause != INSIDE:
             if now["active"]:
                 _ended(facts[written], i, c, cause, now["active"], now["n"], before, t)
@@ -366,7 +392,7 @@ def chart_rows(
             now["skipped_in_row"] += 1
             now["time"] = t
             continue
-        v = places[c]["first"] + now["variant"]
+        v = place["first"] + now["variant"]
         spec = settings[v]
         centre = spec["centre"]
         if now["since"] == 0:
@@ -397,10 +423,12 @@ def chart_rows(
             sigma *= factor
             standard = centre + (x - centre) / factor
         chosen = spec["set"]
+        zone = 0
         for level in range(n_levels[chosen]):
             away = levels[chosen, level] * sigma
             above = 1 if x > centre + away else 0
             below = 1 if x < centre - away else 0
+            zone += above + below
             beyond[c, 0, level] = (beyond[c, 0, level] << 1 | above) & _KEEP
             beyond[c, 1, level] = (beyond[c, 1, level] << 1 | below) & _KEEP
         past = now["since"] > 1
@@ -410,7 +438,14 @@ def chart_rows(
         down = (now["down"] << 1 | fall) & _KEEP
         now["up"] = up
         now["down"] = down
-        active = _rule_bits(c, rules, n_rules[chosen], chosen, beyond, up, down, now["since"])
+        active = 0
+        possible = plans[chosen, BY_ZONE + zone]
+        if _steps_begin(plans[chosen], up, down):
+            possible |= plans[chosen, STEP_RULES]
+        while possible:
+            r = _count((possible & -possible) - 1)
+            possible &= possible - 1
+            active |= _one_rule(c, rules, chosen, r, beyond, up, down, now["since"])
 
         limit = 0.0
         weight = spec["weight"]
