@@ -3,64 +3,53 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from twin.config.budget import allowed_per_shift, entries
 from twin.config.connect import is_open
 from twin.config.names import matcher
-from twin.config.rule_sets import RULE_SETS
+from twin.detectors.spc.runlength import LONGEST_ARL, SHIFTS
 from twin.model.line import Role, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Chart
 
-__all__ = ["FALSE_ALARMS_PER_DAY", "check_text", "report"]
+__all__ = ["check_text", "report"]
 
 _INDEPENDENT = (
-    "ARL0 and false alarms per day hold for independent normal values; values sampled faster than "
-    "the process changes give more, unless sigma or the limit counts that in."
+    "ARL0 and false findings hold for normal values that are independent, or correlated as "
+    "declared; values sampled faster than the process changes give more, unless sigma or the limit "
+    "counts that in. Delays: points from a lasting shift of the mean, in sigma of the plotted "
+    "point, to its finding."
 )
-_SHIFT = (
-    "Shift: the smallest lasting shift of the mean that an EWMA or CUSUM is sure to find, in sigma."
-)
-
-FALSE_ALARMS_PER_DAY = 15.0
-"""More expected false findings per day than this are flagged: about five per operator and shift."""
 
 _BLIND = 3.0
 """A lasting shift of this many sigma is plain to see on the chart: one that needs more is blind."""
 
 _DAY_S = 86_400.0
-_ARL0 = (370.4, 500.0, 1_000.0, 5_000.0, 10_000.0, 50_000.0, 100_000.0)
-_EWMA_L = {
-    0.1: (2.7015, 2.8143, 3.0586, 3.5568, 3.7491, 4.1586, 4.3222),
-    0.2: (2.8593, 2.9622, 3.1866, 3.6521, 3.8344, 4.2261, 4.3838),
-}
-"""Limit in sigma for each entry of ``_ARL0``, by lambda (integral equation, two-sided)."""
-_CUSUM_H = {0.5: (4.7749, 5.0707, 5.7574, 7.3608, 8.0530, 9.6617, 10.3547)}
-"""Decision limit for each entry of ``_ARL0``, by k (integral equation, two-sided)."""
-_Design = tuple[float, ...]
-_LOG_MOST = math.log(1e12)
-"""Longer runs mean nothing: at a point per second this is thirty thousand years."""
+_SETTINGS = re.compile(r"(ewma|cusum)\(([^;]+); ([^)]+)\)")
 
 
 def report(index: LineIndex) -> dict[str, Any]:
     """Numbers and warnings about a valid line description, JSON-able.
 
     Returns:
-        ``line``, ``version``, ``assumes`` (what ARL0 and false alarms rest on), counts (``stations``, ``sensors``, ``charts``, ``alarms``,
-        ``channels``, ``gates``, ``control_rows``), ``sources`` as text, ``detectors`` (one entry
-        per rule or statistic and period: charts, ``arl0`` in points and ``arl0_h`` in hours,
-        expected false alarms per day; None where the table or the period is silent;
-        ``smallest_shift`` in sigma that an EWMA or CUSUM finds when it lasts, None for rules),
-        ``false_alarms_per_day`` as their sum, and ``warnings`` as sentences.
+        ``line``, ``version``, ``assumes`` (what the numbers rest on), counts (``stations``,
+        ``sensors``, ``charts``, ``alarms``, ``channels``, ``gates``, ``control_rows``),
+        ``sources`` as text, ``detectors`` (one entry per statistic and rate of points: see
+        :func:`_detectors`), ``false_alarms_per_day`` and ``false_alarms_per_shift`` as their sums,
+        ``budget_per_shift``, ``accepted`` (the reason a plan over the budget is used all the same),
+        and ``warnings`` as sentences.
     """
     line = index.line
     detectors = _detectors(index)
     total = sum(entry["false_alarms_per_day"] or 0.0 for entry in detectors)
+    per_shift = total * line.detection.shift_h / 24
     return {
         "line": f"{line.line.site}/{line.line.name}",
         "version": index.version,
@@ -75,7 +64,10 @@ def report(index: LineIndex) -> dict[str, Any]:
         "sources": _sources(index),
         "detectors": detectors,
         "false_alarms_per_day": total,
-        "warnings": list(_warnings(index, total)),
+        "false_alarms_per_shift": per_shift,
+        "budget_per_shift": allowed_per_shift(index),
+        "accepted": line.detection.accept,
+        "warnings": list(_warnings(index, per_shift)),
     }
 
 
@@ -90,28 +82,68 @@ def check_text(index: LineIndex) -> str:
         "sources: " + (", ".join(facts["sources"]) or "none"),
     ]
     if facts["detectors"]:
-        head = "charts  detector                   ARL0 points     hours  false alarms/day  shift"
-        rows += ["", head]
-    for entry in sorted(facts["detectors"], key=lambda e: -(e["false_alarms_per_day"] or 0.0)):
-        rows.append(
-            f"{entry['charts']:6}  {entry['detector']:25}  {_shown(entry['arl0'])}"
-            f" {_shown(entry['arl0_h'])}  {_shown(entry['false_alarms_per_day'], 16)}"
-            f"  {_shift(entry['smallest_shift'])}".rstrip()
-        )
-    if facts["detectors"]:
-        rows.append(f"{'in all':>55}  {_shown(facts['false_alarms_per_day'], 16)}")
-        rows += [facts["assumes"], _SHIFT]
+        rows += ["", *_table(facts), facts["assumes"]]
     if facts["warnings"]:
         rows += ["", *(f"warning: {warning}" for warning in facts["warnings"])]
     return "\n".join(rows)
 
 
+def _table(facts: dict[str, Any]) -> list[str]:
+    """What judges, how often it is wrong, and how fast it is right."""
+    shifts = " / ".join(f"{shift:g}" for shift in SHIFTS[1:])
+    head = (
+        f"{'charts':>6}  {'detector':25} {'ARL0 points':>11} {'hours':>9} {'false/day':>10} "
+        f"{'per shift':>10}  {f'delay at {shifts} sigma':44}  method"
+    )
+    most_first = sorted(facts["detectors"], key=lambda e: -(e["false_alarms_per_day"] or 0.0))
+    total = (
+        f"{'in all':>54} {_shown(facts['false_alarms_per_day'], 10)} "
+        f"{_shown(facts['false_alarms_per_shift'], 10)}  of {facts['budget_per_shift']:g} per shift"
+    )
+    return [head, *(_table_row(entry) for entry in most_first), total]
+
+
+def _table_row(entry: dict[str, Any]) -> str:
+    return (
+        f"{entry['charts']:6}  {entry['detector']:25} {_shown(entry['arl0'], 11)} "
+        f"{_shown(entry['arl0_h'])} {_shown(entry['false_alarms_per_day'], 10)} "
+        f"{_shown(entry['false_alarms_per_shift'], 10)}  {_delays(entry):44}  "
+        f"{entry['method'] or ''}"
+    ).rstrip()
+
+
 def _shown(number: float | None, width: int = 9) -> str:
+    if number is not None and number >= LONGEST_ARL:
+        return f"{f'>{LONGEST_ARL:.0e}':>{width}}"
     return f"{'unknown' if number is None else f'{number:.4g}':>{width}}"
 
 
-def _shift(sigmas: float | None) -> str:
-    return "" if sigmas is None else f"{sigmas:5.2f}"
+def _delays(entry: dict[str, Any]) -> str:
+    """Delays in points, and in time where the time between points is known."""
+    delays = [delay["points"] for delay in entry["delays"]]
+    if all(points is None for points in delays):
+        return ""
+    period = entry["period_s"]
+    text = " / ".join(_points(points) for points in delays) + " points"
+    if period:
+        known = [None if points is None else points * period for points in delays]
+        text += f" ({' / '.join(_span(seconds) for seconds in known)})"
+    return text
+
+
+def _points(points: float | None) -> str:
+    if points is None:
+        return "-"
+    return "never" if points >= LONGEST_ARL else f"{points:.3g}"
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    for size, unit in ((365.25 * _DAY_S, "y"), (_DAY_S, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 1000 * size else "never"
+    return f"{seconds:.3g} s"
 
 
 def _sources(index: LineIndex) -> list[str]:
@@ -122,83 +154,57 @@ def _sources(index: LineIndex) -> list[str]:
 
 
 def _detectors(index: LineIndex) -> list[dict[str, Any]]:
-    counted: Counter[tuple[_Judge, float | None]] = Counter()
-    for row in index.sensors:
-        if row.spec.chart:
-            for judge in _judges(row.spec.chart):
-                counted[judge, row.spec.period_s] += 1
+    """Equal statistics at equal rates, counted.
+
+    Returns:
+        Entries with ``detector``, ``charts``, ``period_s`` (between plotted points), ``arl0`` in
+        points and ``arl0_h`` in hours, ``method`` and ``standard_error`` of that number,
+        ``false_alarms_per_day`` and ``false_alarms_per_shift`` of all its charts,
+        ``delays`` (``shift`` in sigma, ``points``, ``seconds``, ``method``) and ``smallest_shift``
+        in sigma that an EWMA or CUSUM finds when it lasts. None stands for what nobody can know.
+    """
+    counted = Counter((e.statistic, e.points_per_day, e.runs) for e in entries(index))
+    part = index.line.detection.shift_h / 24
     return [
         {
-            "detector": judge.name,
+            "detector": name,
             "charts": charts,
-            "period_s": period,
-            "arl0": (arl0 := judge.arl0),
+            "period_s": (period := _DAY_S / points if points else None),
+            "arl0": (arl0 := runs[0].arl if runs[0] else None),
             "arl0_h": arl0 * period / 3600 if arl0 and period else None,
-            "false_alarms_per_day": charts * _DAY_S / period / arl0 if arl0 and period else None,
-            "smallest_shift": judge.shift,
+            "method": runs[0].method.value if runs[0] else None,
+            "standard_error": runs[0].standard_error if runs[0] else None,
+            "false_alarms_per_day": (day := charts * points / arl0 if arl0 and points else None),
+            "false_alarms_per_shift": None if day is None else day * part,
+            "delays": [
+                {
+                    "shift": shift,
+                    "points": run.arl if run else None,
+                    "seconds": run.arl * period if run and period else None,
+                    "method": run.method.value if run else None,
+                }
+                for shift, run in zip(SHIFTS[1:], runs[1:], strict=True)
+            ],
+            "smallest_shift": _smallest_shift(name),
         }
-        for (judge, period), charts in counted.items()
+        for (name, points, runs), charts in counted.items()
     ]
 
 
-class _Judge(NamedTuple):
-    """A rule set or statistic of a chart.
-
-    Attributes:
-        name: What the report calls it.
-        arl0: Mean number of points between two false findings; None when unknown.
-        shift: Smallest lasting shift of the mean, in sigma, that it is sure to find; None for rules.
-    """
-
-    name: str
-    arl0: float | None
-    shift: float | None = None
-
-
-def _judges(chart: Chart) -> Iterator[_Judge]:
-    """Rules and statistics of a chart.
+def _smallest_shift(statistic: str) -> float | None:
+    """Smallest lasting shift a statistic is sure to find, in sigma; None for rules.
 
     A lasting shift drives an EWMA towards the shift itself, past its limit or not; a CUSUM only
-    grows under a shift that is larger than k. At the same limit a smaller lambda or a larger k
-    speaks less often, so what the table does not hold is counted with a neighbour that speaks more.
+    grows under a shift that is larger than k.
     """
-    if chart.rules is not None:
-        yield _Judge(chart.rules, RULE_SETS[chart.rules].arl0)
-    weight = chart.ewma_lambda
-    if weight is not None:
-        arl0 = _arl0(_at_least(_EWMA_L, weight), chart.ewma_l)
-        shift = chart.ewma_l * math.sqrt(weight / (2.0 - weight))
-        yield _Judge(f"ewma({weight:g}; {chart.ewma_l:g})", arl0, shift)
-    if chart.cusum_k is not None:
-        arl0 = _arl0(_at_most(_CUSUM_H, chart.cusum_k), chart.cusum_h)
-        yield _Judge(f"cusum({chart.cusum_k:g}; {chart.cusum_h:g})", arl0, chart.cusum_k)
-
-
-def _at_least(table: Mapping[float, _Design], key: float) -> _Design | None:
-    """Design of the key, or of the next larger one in the table."""
-    return table.get(min((known for known in table if known >= key), default=key))
-
-
-def _at_most(table: Mapping[float, _Design], key: float) -> _Design | None:
-    """Design of the key, or of the next smaller one in the table."""
-    return table.get(max((known for known in table if known <= key), default=key))
-
-
-def _arl0(limits: tuple[float, ...] | None, limit: float) -> float | None:
-    """ARL0 of a limit, its logarithm linear between two designs; None below the table.
-
-    Beyond the table the last slope goes on. The slope of an EWMA only rises and that of a CUSUM
-    has reached its end value there, so real false alarms are no more than reported.
-    """
-    if limits is None or limit < limits[0]:
+    settings = _SETTINGS.fullmatch(statistic)
+    if settings is None:
         return None
-    upper = min(max(1, sum(known < limit for known in limits)), len(limits) - 1)
-    part = (limit - limits[upper - 1]) / (limits[upper] - limits[upper - 1])
-    low, high = math.log(_ARL0[upper - 1]), math.log(_ARL0[upper])
-    return math.exp(min(low + part * (high - low), _LOG_MOST))
+    first, second = float(settings[2]), float(settings[3])
+    return first if settings[1] == "cusum" else second * math.sqrt(first / (2.0 - first))
 
 
-def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
+def _warnings(index: LineIndex, per_shift: float) -> Iterator[str]:
     rows = index.sensors
     yield from _about(
         (
@@ -227,10 +233,16 @@ def _warnings(index: LineIndex, false_alarms: float) -> Iterator[str]:
     yield from _alarm_warnings(index)
     yield from _response_warnings(index)
     yield from _gate_warnings(index)
-    if false_alarms > FALSE_ALARMS_PER_DAY:
+    detection = index.line.detection
+    if per_shift > allowed_per_shift(index):
+        accepted = (
+            f"accepted: {detection.accept}"
+            if detection.accept
+            else "the line will not run like that"
+        )
         yield (
-            f"{false_alarms:.4g} false findings per day are expected on a line in control, more "
-            f"than {FALSE_ALARMS_PER_DAY:g}: use fewer rules, fewer points or a longer ARL0"
+            f"{per_shift:.4g} false findings per shift are expected on a line in control, the "
+            f"budget is {allowed_per_shift(index):g}; {accepted}"
         )
 
 
@@ -243,13 +255,19 @@ def _about(rows: Iterable[SensorRow], message: str) -> Iterator[str]:
 
 def _is_blind(chart: Chart) -> bool:
     """Whether only an EWMA or CUSUM judges the chart, and needs a shift that is too large."""
-    judges = list(_judges(chart))
-    shifts = [judge.shift for judge in judges if judge.shift is not None]
+    shifts = []
+    if chart.ewma_lambda is not None:
+        weight = chart.ewma_lambda
+        shifts.append(chart.ewma_l * math.sqrt(weight / (2.0 - weight)))
+    if chart.cusum_k is not None:
+        shifts.append(chart.cusum_k)
     # A limit of exactly three sigma may come out one rounding above it.
-    return len(shifts) == len(judges) > 0 and min(shifts) > _BLIND * (1 + 1e-9)
+    return chart.rules is None and bool(shifts) and min(shifts) > _BLIND * (1 + 1e-9)
 
 
-def _outside(row: SensorRow, value: float) -> bool:
+def _outside(row: SensorRow, value: float | None) -> bool:
+    if value is None:
+        return False
     return row.spec.range is not None and not row.spec.range[0] <= value <= row.spec.range[1]
 
 

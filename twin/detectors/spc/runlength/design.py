@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["design_cusum", "design_ewma", "design_mewma", "design_shewhart"]
 
 _MOST_ARL0 = 1e9
-_PRECISE = 1e-7
+_PRECISE = 1e-6
 
 
 def _checked(arl0: float) -> None:
@@ -36,7 +36,7 @@ def _root(arl: Callable[[float], float], arl0: float, low: float, high: float) -
 
     while off(low) > 0 and low > 1e-6:
         low /= 4
-    return float(brentq(off, low, high, xtol=_PRECISE, rtol=1e-10))
+    return float(brentq(off, low, high, xtol=_PRECISE, rtol=1e-9))
 
 
 def design_shewhart(arl0: float, *, sided: Literal["two", "high"] = "two") -> float:

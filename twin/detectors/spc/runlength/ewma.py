@@ -34,9 +34,9 @@ __all__ = ["arl_ewma"]
 
 _FAR = 8.0
 _QUADRATURE = 40
-_SETTLED = 1e-7
+_SETTLED = 1e-5
 """Rest of (1 - lambda)^(2t) from which on time-varying limits are taken for the fixed ones."""
-_HOPELESS = 9.0
+_HOPELESS = 7.6
 """An EWMA whose limit is this many of its standard deviations from its mean never gets there."""
 
 
@@ -127,7 +127,7 @@ class _Step:
 
     def __init__(self, weight: float, distance: float) -> None:
         self.weight = weight
-        self.n = min(120, 36 + ceil(4 * distance))
+        self.n = min(72, 36 + ceil(2 * distance))
         self.t, _ = leggauss(self.n)
         self.coefficients = np.linalg.inv(legvander(self.t, self.n - 1))
         self.x, self.w = leggauss(_QUADRATURE)

@@ -18,7 +18,7 @@ from twin.detectors.spc.rules import PRESETS
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
 from twin.model.batch import Batch
 from twin.model.index import LineIndex, SensorRow
-from twin.model.line import Chart, Line, Sensor, Station
+from twin.model.line import Chart, ChartType, Line, Sensor, Series, Spread, Station
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -149,7 +149,17 @@ def simulate(
         most_samples: Values after which the rest of the runs is given up.
         rule_sets: Rule sets by name.
     """
-    plain = chart.model_copy(update={"centre": 0.0, "sigma": scale, "hampel_window": None})
+    plain = chart.model_copy(
+        update={
+            "type": ChartType.I,
+            "series": Series.RAW,
+            "spread": Spread.NONE,
+            "recipe": "",
+            "centre": 0.0,
+            "sigma": scale,
+            "hampel_window": None,
+        }
+    )
     charts = Charts(
         index_of(Sensor(key="r", period_s=1.0, chart=plain), runs), rule_sets=rule_sets, points=60
     )
