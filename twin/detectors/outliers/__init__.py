@@ -1,8 +1,9 @@
 """Outlier detectors: single values that do not belong to their neighbours, and unusual stretches.
 
 :class:`Hampel` finds point outliers and nothing else; :class:`Anomaly` scores whatever a signal has
-not done before, :class:`GroupAnomaly` whatever several signals have not done in a baseline they learn;
-:class:`Noise` tells sensors that become noisier or quieter. Level shifts, drift and frozen values that have limits belong to the charts.
+not done before, :class:`GroupAnomaly` whatever several signals did not do in the baseline they
+learned; :class:`Noise` tells sensors that become noisier or quieter. Level shifts, drift and frozen
+values that have limits belong to the charts.
 """
 
 from twin.detectors.outliers.anomaly import Anomaly

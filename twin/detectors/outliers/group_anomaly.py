@@ -23,6 +23,7 @@ from __future__ import annotations
 from math import expm1, log1p
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -117,7 +118,7 @@ class GroupAnomaly(Logic):
         self._z = np.zeros((count, 2 * width))
         self._ring_time = np.zeros((count, kernel.POINTS), np.int64)
         self._ring_value = np.zeros((count, kernel.POINTS))
-        self._out: NDArray[np.void] = np.zeros(256, kernel.CHANGE)
+        self._out: NDArray[np.void] = np.zeros(1024, kernel.CHANGE)
         self._out_z = np.zeros((len(self._out), 2 * width))
         super().__init__(
             index,
@@ -305,7 +306,7 @@ class GroupAnomaly(Logic):
     ) -> list[Event]:
         """Events of one change: what closes, then what opens."""
         g = change.group
-        at = Row.of(batch, change.row, name_of)
+        at = msgspec.structs.replace(Row.of(batch, change.row, name_of), value=change.distance)
         events: list[Event] = []
         for bit, rule in _RULES.items():
             if change.old & ~change.new & bit:

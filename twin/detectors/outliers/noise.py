@@ -101,7 +101,7 @@ class Noise(Logic):
             )
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
         self._state["recipe"] = -1
-        self._out: NDArray[np.void] = np.zeros(256, kernel.CHANGE)
+        self._out: NDArray[np.void] = np.zeros(1024, kernel.CHANGE)
         super().__init__(
             index, rows, [repr(spec) for spec in self._specs.tolist()], {"state": self._state}
         )
@@ -208,7 +208,7 @@ class Noise(Logic):
             place=at.place,
             t_first=change.first_time,
             t_last=change.time_before,
-            value=sigma,
+            value=at.value,
             detail={
                 "baseline": f"first {own.blocks} blocks",
                 "centre": usual_sigma,
@@ -223,6 +223,7 @@ class Noise(Logic):
                 "p": _p(change.score),
                 "rules": ["noise"],
                 "side": side,
+                "sigma": sigma,
                 "statistic": change.score,
                 "usual": usual,
             },

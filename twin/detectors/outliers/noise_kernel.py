@@ -87,7 +87,7 @@ _LEAST_VARIANCE = 1e-300
 def f_score(ratio: float, v1: float, v2: float) -> float:
     """Normal score of a ratio of variances, by Paulson (1942).
 
-    Between probabilities of 1e-4 and 0.9999 within 0.12 from 10 degrees of freedom on; with fewer
+    Between probabilities of 1e-4 and 0.9999 within 0.2 from 10 degrees of freedom on; with fewer
     it finds quiet blocks less surprising than they are.
     """
     root = ratio ** (1.0 / 3.0)
