@@ -67,7 +67,8 @@ def dpat(
         ),
     ] = None,
     by: Annotated[
-        str, typer.Option(metavar="KEYS", help="What cells must share: recipe, tray, rack.")
+        str,
+        typer.Option(metavar="KEYS", help="What cells must share: recipe, tray; the rack always."),
     ] = "recipe,tray",
     cells: Annotated[
         Path | None,
@@ -93,8 +94,9 @@ def dpat(
 
     Limits are median +- 6 robust sigma of the cells of one recipe in one tray. Trays with fewer than
     32 cells are pooled with trays of the same recipe and rack. Cells of different recipes are never
-    compared; a cell with nothing to compare with is told as one that cannot be judged. Of a recording
-    the first complete cycle is judged, of a data folder every complete cycle.
+    compared; a cell with nothing to compare with is told as one that cannot be judged. A recording of
+    one channel is one cell, judged by its first complete cycle; otherwise every complete cycle of a
+    channel is a cell.
     """
     keys = _keys(by)
     index = config.load(line) if line is not None else None
@@ -159,19 +161,13 @@ def _all_cells(
                     )
                 ]
             )
-        collector = Cells("" if opened.journal else file.stem, first=not opened.journal)
-        several = len(judged_by.channels) > 1
+        one = len(judged_by.channels) == 1 and not opened.journal
+        collector = Cells(file.stem if one else "", first=one)
         for event in _events(opened, judged_by):
             cell = collector.add(event)
             if cell is not None:
                 # A recording of one channel is a cell of its own; its folder is the tray.
-                here = cell.tray if several else file.resolve().parent.name
-                name = (
-                    f"{cell.id}/{event.detail['channel']}"
-                    if several and file.is_file()
-                    else cell.id
-                )
-                yield replace(cell, tray=here, id=name)
+                yield replace(cell, tray=file.resolve().parent.name) if one else cell
 
 
 def _table(file: Path) -> list[Cell] | None:

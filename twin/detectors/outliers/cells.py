@@ -69,6 +69,7 @@ class _Steps:
     charge: float = nan
     discharge: float = nan
     temperature: float = nan
+    under_way: bool = False
 
 
 class Cells:
@@ -76,8 +77,9 @@ class Cells:
 
     Args:
         source: Name of the recording they come from; part of a cell's id.
-        first: Only the first complete cycle of each channel: a channel holds one cell. Otherwise
-            every complete cycle is a cell.
+        first: Only the first complete cycle of each channel: a channel holds one cell, and the
+            recording begins with it. Otherwise every complete cycle is a cell, but for the one
+            that was under way when the recording began.
     """
 
     def __init__(self, source: str = "", *, first: bool = False) -> None:
@@ -95,7 +97,8 @@ class Cells:
             return None
         steps = self._steps.pop(channel, _Steps())
         whole = event.detail.get("efficiency") is not None
-        if not whole or (self._first and channel in self._done):
+        again = self._first and channel in self._done
+        if not whole or again or (steps.under_way and not self._first):
             return None
         self._done.add(channel)
         number = int(event.detail["number"])
@@ -115,6 +118,8 @@ def _step(steps: _Steps, event: Event) -> None:
     told = event.detail
     kind = event.rule
     peak = told.get("current_peak_a")
+    # Nobody saw the begin of a charge that flows with the very first sample.
+    steps.under_way |= told.get("number") == 1 and kind != "rest"
     if peak is not None and kind.endswith("discharge"):
         steps.discharge = max(peak, steps.discharge) if isfinite(steps.discharge) else peak
     elif peak is not None and kind.endswith("charge"):
@@ -201,7 +206,7 @@ def judge(
     Args:
         cells: Cells, their recipes known (:func:`with_recipes`).
         feature: What to compare.
-        by: What makes a population: ``recipe``, ``tray``, ``rack``.
+        by: What makes a population: ``recipe``, ``tray``. Racks are never pooled.
         mixed: A tray with several recipes is judged recipe by recipe, or refused.
         k: Robust sigmas.
         lsl: Lower specification limit.
@@ -222,13 +227,13 @@ def judge(
         )
     columns = {
         name: [getattr(cell, name) for cell in cells] if name in by else None
-        for name in ("recipe", "tray", "rack")
+        for name in ("recipe", "tray")
     }
     return dpat(
         values,
         recipe=columns["recipe"],
         tray=columns["tray"],
-        rack=columns["rack"],
+        rack=[cell.rack for cell in cells],
         k=k,
         lsl=lsl,
         usl=usl,

@@ -141,3 +141,36 @@ def test_tray_of_a_channel():
     """The tray is what comes before the last number of the channel's name."""
     names = ["f/r1c01", "f/channel", "f/7", "f/t12-03"]
     assert [tray_of(name) for name in names] == ["f/r1", "f", "f", "f/t12"]
+
+
+def test_racks_are_never_pooled():
+    """Small trays of two racks stay apart, whatever the keys."""
+    cells = [
+        Cell(f"{rack}{i}", {"capacity": 1.0 + 0.001 * i}, recipe="a", tray=f"t{rack}", rack=rack)
+        for rack in "xy"
+        for i in range(16)
+    ]
+    assert [p.parts for p in judge(cells, "capacity").populations] == [16, 16]
+    assert [p.parts for p in judge(cells, "capacity", by=["recipe"]).populations] == [16, 16]
+
+
+def test_cell_under_way_is_no_cell():
+    """A charge that flows with the first sample was not seen as a whole: only a later one counts."""
+    minutes, amps = np.full(COUNT, 50.0), np.full(COUNT, 1.0)
+    batch = cycles(minutes, amps)
+    late = batch.time_ns >= 1800 * S
+    cut = Batch(*(getattr(batch, name)[late] for name in Batch.__dataclass_fields__))
+    more = [cycles(minutes, amps) for _ in range(2)]
+    tracker = FormationTracker(rack())
+    events = tracker.update(cut)
+    for round_, again in enumerate(more, start=1):
+        again.time_ns[:] += round_ * 9000 * S
+        events += tracker.update(again)
+    of_line, of_file = Cells(), Cells(first=True)
+    found = [cell for event in events if (cell := of_line.add(event))]
+    assert len(found) == COUNT
+    assert all(cell.id.endswith("#2") for cell in found)
+    assert found[0].values["efficiency"] == pytest.approx(50 / 60, abs=0.02)
+    first = [cell for event in events if (cell := of_file.add(event))]
+    assert len(first) == COUNT
+    assert first[0].values["efficiency"] > 1.2
