@@ -1,4 +1,8 @@
-"""The compiled walk that turns samples into plotted points; what it means stands in ``series``."""
+"""The compiled walk that turns samples into plotted points; what it means stands in ``series``.
+
+One long file, because compiled code is kept on disk by the file it stands in: a change of a helper
+in another file would go unnoticed.
+"""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def block_correlation(phi: float, m: int) -> float:
 
     Examples:
         >>> round(block_correlation(0.9, 10), 2)
-        0.53
+        0.52
     """
     together = phi * ((1.0 - phi**m) / (1.0 - phi)) ** 2
     return together / _sum_variance(phi, m)
