@@ -391,8 +391,11 @@ class _Work:
         """Level and coefficients of the residual; None when samples can be plotted as they are."""
         grid = self.period
         known = int(np.isfinite(grid).sum())
+        if known < INDIVIDUALS:
+            raise _NotEnoughError(f"{known} samples; {INDIVIDUALS} are the least")
         if known < RESIDUALS:
-            if not forced and self.phi is not None and abs(self.phi) < 2.0 / sqrt(known):
+            if not forced and residual_model.independent(grid):
+                self._say("neighbours are independent: every sample is plotted")
                 return None
             raise _NotEnoughError(
                 f"{known} samples; a model of the past needs {RESIDUALS}"
@@ -460,7 +463,7 @@ class _Work:
             sigma = shewhart.individuals(x).sigma
             how = "mean moving range"
             phi = autocorrelation.lag_correlation(x)
-            if draft.series is Series.RAW and 0.0 < phi < 1.0:
+            if draft.series is Series.RAW and 2.0 / sqrt(len(x)) < phi < 1.0:
                 # Neighbours that resemble each other differ less than others do.
                 sigma, how = sigma / sqrt(1.0 - phi), f"mean moving range, correlation {phi:.3f}"
         update: dict[str, Any] = {

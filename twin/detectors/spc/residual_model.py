@@ -26,13 +26,23 @@ if TYPE_CHECKING:
 
     F64 = NDArray[np.float64]
 
-__all__ = ["INDEPENDENT", "LEVEL_P", "ORDER", "ResidualModel", "TooShortError", "choose"]
+__all__ = [
+    "INDEPENDENT",
+    "LEVEL_P",
+    "ORDER",
+    "ResidualModel",
+    "TooShortError",
+    "choose",
+    "independent",
+]
 
 INDEPENDENT = 100
 """Fewest independent values that prove a fixed level."""
-LEVEL_P = 0.2
+LEVEL_P = 0.1
 """The mean wanders when chance would make it wander so much more rarely than this: the doubt
 speaks for a level that follows, which is right in both cases."""
+_WHITE_P = 0.05
+"""The same for values without any memory, where a level that follows costs more."""
 ORDER = 8
 """Highest order that is compared."""
 
@@ -62,6 +72,15 @@ class ResidualModel:
     text: str
 
 
+def independent(grid: F64) -> bool:
+    """Whether no coefficient is worth what it costs (BIC).
+
+    Args:
+        grid: Shape (n,), values on the nominal grid, NaN in holes; at least 36 of them known.
+    """
+    return not autocorrelation.fit_ar(grid, longest=ORDER).ar
+
+
 def choose(grid: F64, times: float) -> ResidualModel:
     """Choose level and coefficients.
 
@@ -76,11 +95,11 @@ def choose(grid: F64, times: float) -> ResidualModel:
     found = autocorrelation.fit_ar(grid, longest=ORDER)
     e = autocorrelation.residuals(grid, found.level, found.ar)
     left = 1.0 - sum(found.ar)
-    independent = known * min(1.0, (left * found.sigma_x / found.sigma) ** 2)
+    worth = known * min(1.0, (left * found.sigma_x / found.sigma) ** 2)
     p = stability.level_p(e[np.isfinite(e)])
-    if p >= LEVEL_P and independent >= INDEPENDENT:
+    if p >= (LEVEL_P if found.ar else _WHITE_P) and worth >= INDEPENDENT:
         text = f"model of the last {len(found.ar)} samples around a fixed level"
-        return ResidualModel(found.level, found.ar, False, independent, p, text)
+        return ResidualModel(found.level, found.ar, False, worth, p, text)
     change = np.diff(grid)
     change = change - np.nanmean(change)
     memory = autocorrelation.correlation_time(autocorrelation.fit_ar(change, order=1).phi, 1.0)
@@ -88,10 +107,10 @@ def choose(grid: F64, times: float) -> ResidualModel:
         raise TooShortError(f"{known} samples; {times:g} correlation times even of the changes")
     ar = _of_changes(change)
     text = (
-        f"the level wanders (p {p:.2g}) or only {independent:.0f} values are independent: model of"
+        f"the level wanders (p {p:.2g}) or only {worth:.0f} values are independent: model of"
         f" the last {len(ar) - 1} changes, the level follows the signal"
     )
-    return ResidualModel(found.level, ar, True, independent, p, text)
+    return ResidualModel(found.level, ar, True, worth, p, text)
 
 
 def _of_changes(change: F64) -> tuple[float, ...]:
