@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         NDArray[np.uint8],
     ]
 
-__all__ = ["NEVER", "Logic", "Subject", "columns", "max_gap_ns"]
+__all__ = ["NEVER", "Logic", "Subject", "columns", "max_gap_ns", "plain_column"]
 
 NEVER = int(np.iinfo(np.int64).max)
 """A duration no hole ever reaches, ns."""
@@ -78,15 +78,15 @@ def columns(batch: Batch, sensors: int) -> Columns:
             f"the line has sensors 0 to {sensors - 1}"
         )
     return (
-        _plain(batch.sensor, np.int32),
-        _plain(batch.time_ns, np.int64),
-        _plain(batch.value, np.float64),
-        _plain(batch.quality, np.uint8),
-        _plain(batch.marks, np.uint8),
+        plain_column(batch.sensor, np.int32),
+        plain_column(batch.time_ns, np.int64),
+        plain_column(batch.value, np.float64),
+        plain_column(batch.quality, np.uint8),
+        plain_column(batch.marks, np.uint8),
     )
 
 
-def _plain(column: NDArray[Any], dtype: type) -> NDArray[Any]:
+def plain_column(column: NDArray[Any], dtype: type) -> NDArray[Any]:
     """The column itself, or a copy where another form would compile a second kernel."""
     if column.dtype == dtype and column.flags.carray:
         return column

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from twin.detectors.finding import Opened, Row, closed_at, places_of, products_of
-from twin.detectors.logic import Logic, columns
+from twin.detectors.logic import Logic, columns, plain_column
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import ewma_width, rule_names
 from twin.detectors.spc.plan import NO_RULES, Plan, is_charted
@@ -194,7 +194,7 @@ class Charts(Logic):
         if not self._rows:
             return []
         sensor, time, value, quality, marks = columns(batch, self._sensors)
-        recipe = np.ascontiguousarray(batch.recipe, np.int32)
+        recipe = plain_column(batch.recipe, np.int32)
         cols = (sensor, time, time, value, quality, marks, recipe, self._one, False)
         return self._walk(cols, self._of_samples, batch, name_of)
 
@@ -226,14 +226,14 @@ class Charts(Logic):
                 )
         cleared = (points.flags & _CLEARED) != 0
         cols = (
-            points.sensor,
-            points.first_ns,
-            points.time_ns,
-            points.value,
+            plain_column(points.sensor, np.int32),
+            plain_column(points.first_ns, np.int64),
+            plain_column(points.time_ns, np.int64),
+            plain_column(points.value, np.float64),
             np.full(len(points), GOOD, np.uint8),
             np.where(cleared, Mark.AFTER_GAP, 0).astype(np.uint8),
-            points.recipe,
-            points.scale,
+            plain_column(points.recipe, np.int32),
+            plain_column(points.scale, np.float64),
             True,
         )
         return self._walk(cols, self._of_points, points, name_of)
