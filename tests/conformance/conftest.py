@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 S = 1_000_000_000
+NOISE = {"block_s": 15.0, "blocks": 5, "least": 5, "alpha": 0.1}
 
 
 def exported() -> list[type[Logic]]:
@@ -43,7 +45,7 @@ def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> Lin
             rate_per_s=6.0 * scale,
             resolution=0.0625 * scale,
             chart=Chart(**{"centre": shift, "sigma": scale, **chart, **changes}),
-            detect={"anomaly": {"rate": 0.02}},
+            detect={"anomaly": {"rate": 0.02}, "noise": NOISE},
         )
         for i, chart in enumerate(charts)
     ]
@@ -52,6 +54,44 @@ def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> Lin
     rows = [SensorRow(i, f"s/{x.key}", station, x) for i, x in enumerate(sensors)]
     groups = build_groups(scale, shift)
     return LineIndex(Line(group=groups), "0" * 16, rows, {row.id: row for row in rows})
+
+
+def build_counting_line(scale: float = 1.0, **changes: object) -> LineIndex:
+    """The same sensors with charts of counts; their sizes do not come from other sensors."""
+    reason = "so many counts are nearly normal"
+    charts = [
+        {"type": "c", "centre": 16 * scale, "rules": "nelson", "reason": reason},
+        {"type": "u", "centre": 4 * scale, "n": 4},
+        {"type": "p", "centre": 0.25 * scale, "n": 64, "count_limits": "exact"},
+        {"type": "np", "centre": 16 * scale, "n": 64, "rules": "westgard", "reason": reason},
+        {"type": "laney_u", "centre": 4 * scale, "n": 4, "sigma_z": 1.25, "max_gap_s": 30.0},
+    ]
+    return of_charts(charts, changes)
+
+
+def build_short_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> LineIndex:
+    """The same sensors with charts for short runs."""
+    nominal = {"nominal": {"": shift}}
+    charts = [
+        {"type": "q"},
+        {"type": "q", "rules": "nelson", "ewma_lambda": 0.2},
+        {"type": "dnom", "sigma": scale, "cusum_k": 0.5, "cusum_start": "head-start", **nominal},
+        {"type": "z", "sigmas": {"": scale}, "ewma_lambda": 0.1, "ewma_limits": "fixed", **nominal},
+        {"max_gap_s": 30.0, "rules": "shewhart"},
+    ]
+    return of_charts(charts, changes)
+
+
+def of_charts(charts: list[dict[str, object]], changes: dict[str, object]) -> LineIndex:
+    """One sensor per chart, and one without."""
+    sensors = [
+        Sensor(key=f"k{i}", period_s=1.0, chart=Chart(**{**chart, **changes}))
+        for i, chart in enumerate(charts)
+    ]
+    sensors.append(Sensor(key="plain"))
+    station = Station(id="s", sensor=sensors)
+    rows = [SensorRow(i, f"s/{x.key}", station, x) for i, x in enumerate(sensors)]
+    return LineIndex(Line(), "0" * 16, rows, {row.id: row for row in rows})
 
 
 def build_groups(scale: float, shift: float) -> list[Group]:
@@ -69,6 +109,19 @@ def build_groups(scale: float, shift: float) -> list[Group]:
         numbers = {"mean": [shift] * p, "sigma": [scale] * p, "correlation": correlation}
         groups.append(Group(id=f"g{i}", **table, **numbers))
     return groups
+
+
+def build_learning_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> LineIndex:
+    """The same sensors in groups that learn their own baseline."""
+    index = build_line(scale, shift, **changes)
+    settings = [
+        {"sensors": ["s/k0", "s/k1"], "max_age_s": 10.0, "max_gap_s": 50.0},
+        {"sensors": ["s/k2", "s/k3", "s/k4"], "max_age_s": 10.0, "max_gap_s": 100.0},
+    ]
+    unit = f"in units of {scale:g}"
+    learning = {"kind": "anomaly", "rate": 0.4, "baseline_rows": 50, "title": unit}
+    groups = [Group(id=f"g{i}", **learning, **table) for i, table in enumerate(settings)]
+    return replace(index, line=Line(group=groups))
 
 
 def build_stream(seed: int = 7, n: int = 3000) -> Batch:
@@ -97,14 +150,29 @@ def build_stream(seed: int = 7, n: int = 3000) -> Batch:
     return Batch.of(sensor, time, value, quality, marks)
 
 
-@pytest.fixture(scope="session")
-def line() -> Callable[..., LineIndex]:
-    return build_line
+def build_counts(seed: int = 7, n: int = 3000) -> Batch:
+    """The same stream as whole numbers around sixteen."""
+    batch = build_stream(seed, n)
+    batch.value[:] = np.maximum(np.round(4 * batch.value) + 16, np.where(batch.value < -99, -1, 0))
+    return batch
 
 
-@pytest.fixture(scope="session")
-def stream() -> Callable[..., Batch]:
-    return build_stream
+LINES = {
+    "attributes": build_counting_line,
+    "group_anomaly": build_learning_line,
+    "short_runs": build_short_line,
+}
+"""Lines for detectors that judge other charts than those of the usual line."""
+
+
+@pytest.fixture
+def line(kind: type[Logic]) -> Callable[..., LineIndex]:
+    return LINES.get(kind.name, build_line)
+
+
+@pytest.fixture
+def stream(kind: type[Logic]) -> Callable[..., Batch]:
+    return build_counts if kind.name == "attributes" else build_stream
 
 
 @pytest.fixture(params=exported(), ids=lambda kind: kind.name)

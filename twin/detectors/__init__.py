@@ -1,12 +1,14 @@
 """Detectors: what does not look right in a stream of samples, and since when.
 
 They run in a fixed order: :class:`Validity` decides which samples may be judged, :class:`Charts`
-compares each sensor with its approved baseline (run rules, EWMA, CUSUM), :class:`Hampel` looks for
-single outliers, :class:`Groups` judges several sensors together, :class:`Anomaly` scores what is
-unusual for a single signal without any limits. All share one shape: ``update(batch, name_of) ->
-events``, ``snapshot()``, ``restore()``, ``follow(old)`` when the line description changes, and
-``state(sensor)`` for the board. Findings are rare; "cannot judge" is an
-answer of its own and never means "in control".
+compares each sensor with its approved baseline (run rules, EWMA, CUSUM), :class:`ShortRuns` judges
+what has no baseline yet, :class:`Attributes` judges counts, :class:`Hampel` looks for single
+outliers, :class:`Groups` judges several sensors together, :class:`Anomaly` scores what is unusual
+for a single signal without any limits, :class:`GroupAnomaly` for several together, :class:`Noise`
+tells sensors that become noisier or quieter. All share one shape: ``update(batch, name_of) -> events``,
+``snapshot()``, ``restore()``, ``follow(old)`` when the line description changes, and
+``state(sensor)`` for the board. Findings are rare; "cannot judge" is an answer of its own and never
+means "in control".
 
 Everything is arithmetic on event times and values: no clock, no I/O, no random numbers, and the
 same events and state for every way to cut the stream into batches.
@@ -16,18 +18,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.detectors.outliers import Anomaly, Hampel
-from twin.detectors.spc import Charts
+from twin.detectors.outliers import Anomaly, GroupAnomaly, Hampel, Noise
+from twin.detectors.spc import Attributes, Charts, ShortRuns
 from twin.detectors.spc.groups import Groups
 from twin.detectors.validity import Validity
 from twin.model.batch import Batch
 from twin.model.index import LineIndex, SensorRow
-from twin.model.line import Chart, Group, Line, Sensor, Station
+from twin.model.line import Chart, ChartType, Group, Line, Sensor, Station
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Anomaly", "Charts", "Groups", "Hampel", "Validity", "warm"]
+__all__ = [
+    "Anomaly",
+    "Attributes",
+    "Charts",
+    "GroupAnomaly",
+    "Groups",
+    "Hampel",
+    "Noise",
+    "ShortRuns",
+    "Validity",
+    "warm",
+]
 
 
 def warm() -> None:
@@ -36,27 +49,53 @@ def warm() -> None:
         key="warm",
         spike=1.0,
         chart=Chart(centre=0.0, sigma=1.0, ewma_lambda=0.2, cusum_k=0.5, hampel_window=5),
-        detect={"anomaly": {}},
+        detect={"anomaly": {}, "noise": {}},
     )
     station = Station(id="warm", sensor=[sensor])
     row = SensorRow(0, "warm/warm", station, sensor)
-    both = [row, SensorRow(1, "warm/other", station, sensor)]
+    counted = Sensor(key="counted", chart=Chart(type=ChartType.C, centre=1.0))
+    started = Sensor(key="started", chart=Chart(type=ChartType.Q))
+    both = [
+        row,
+        SensorRow(1, "warm/other", station, sensor),
+        SensorRow(2, "warm/counted", station, counted),
+        SensorRow(3, "warm/started", station, started),
+    ]
     group = Group(
         id="warm",
         kind="t2",
-        sensors=[row.id for row in both],
+        sensors=[row.id for row in both[:2]],
         mean=[0.0, 0.0],
         sigma=[1.0, 1.0],
         correlation=[[1.0, 0.0], [0.0, 1.0]],
     )
-    index = LineIndex(Line(group=[group]), "0" * 16, both, {row.id: row for row in both})
+    learned = Group(id="learned", kind="anomaly", sensors=group.sensors)
+    index = LineIndex(Line(group=[group, learned]), "0" * 16, both, {row.id: row for row in both})
     batch = Batch.of([0], [0], [0.0])
-    kinds: tuple[Callable[[LineIndex], Validity | Charts | Groups | Hampel | Anomaly], ...] = (
+    kinds: tuple[
+        Callable[
+            [LineIndex],
+            Validity
+            | Charts
+            | Groups
+            | Hampel
+            | Anomaly
+            | GroupAnomaly
+            | Noise
+            | Attributes
+            | ShortRuns,
+        ],
+        ...,
+    ] = (
         Validity,
+        Attributes,
+        ShortRuns,
         Charts,
         Groups,
         Hampel,
         Anomaly,
+        GroupAnomaly,
+        Noise,
     )
     for kind in kinds:
         kind(index).update(batch)
