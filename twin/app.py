@@ -104,7 +104,7 @@ class Application:
     def __init__(self, options: RunOptions) -> None:
         self.options = options
         self.clock = SystemClock()
-        self.index: LineIndex = config.load(options.line)
+        self.index: LineIndex = config.load_to_run(options.line)
         self.stop = asyncio.Event()
         self.first_password: str | None = None
         self.listener: Listener | None = None

@@ -380,7 +380,7 @@ class EngineView:
         """See :class:`twin.ports.View`."""
         before = self._index().version
         try:
-            index = await asyncio.to_thread(config.load, self._line_file)
+            index = await asyncio.to_thread(config.load_to_run, self._line_file)
         except ConfigError as error:
             return {
                 "ok": False,

@@ -14,6 +14,9 @@ site = "lab"
 name = "one"
 too_old_s = "none"
 
+[detection]
+accept = "tests"
+
 [listener]
 enabled = false
 

@@ -40,6 +40,9 @@ simulated = true
 topic = "{{site}}/{{line}}/{{station}}/{{key}}"
 too_old_s = "none"
 
+[detection]
+accept = "measures speed"
+
 [[station]]
 id = "{STATION}"
 area = "electrode"
