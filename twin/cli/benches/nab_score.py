@@ -182,8 +182,8 @@ class _Sweep:
                 gain[i] = worth[i] - (before or 0.0)
                 found[i] = before is None
                 reached[int(window[i])] = float(worth[i])
-        last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1) if len(score) else []
-        last = np.asarray(last, np.int64)
+        ends = np.flatnonzero(np.diff(score))
+        last = np.append(ends, len(score) - 1) if len(score) else ends
         self.windows = len(reached)
         self.threshold = np.append(inf, score[last])
         self.gain = np.append(0.0, np.cumsum(gain)[last])

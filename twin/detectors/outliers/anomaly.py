@@ -30,6 +30,7 @@ from twin.detectors.outliers.anomaly_walk import (
     EVIDENCE_BINS,
     EXPERTS,
     LEARN,
+    PEAK_BINS,
     SETTINGS,
     TAIL_BINS,
     anomaly_rows,
@@ -114,6 +115,7 @@ class Anomaly(Logic):
             "visits": np.zeros((n, DAY_BINS + WEEK_BINS), np.uint16),
             "tails": np.zeros((n, EXPERTS, TAIL_BINS), np.float32),
             "evidence_tail": np.zeros((n, EVIDENCE_BINS), np.float32),
+            "peaks": np.zeros((n, PEAK_BINS), np.float32),
         }
         self._scratch = np.zeros(EXPERTS)
         self._out: NDArray[np.void] = np.zeros(1024, CHANGE)
@@ -186,7 +188,15 @@ class Anomaly(Logic):
                 self._row_of,
                 self._specs,
                 self._state,
-                *self._memory.values(),
+                self._memory["linear"],
+                self._memory["rare"],
+                self._memory["window"],
+                self._memory["shapes"],
+                self._memory["profile"],
+                self._memory["visits"],
+                self._memory["tails"],
+                self._memory["evidence_tail"],
+                self._memory["peaks"],
                 self._scratch,
                 score,
                 chance,

@@ -113,6 +113,8 @@ STATE = np.dtype(
         ("week_sum", np.float64),
         ("week_count", np.int64),
         ("bar", np.float64),  # evidence a new alarm must exceed
+        ("peak", np.int64),  # bin of the excursion that was told last, -1 for none
+        ("peak_age", np.int64),  # values since
         ("evidence", np.float64),
         ("surprise", np.float64),
     ],

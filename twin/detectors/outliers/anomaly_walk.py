@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, isfinite
+from math import exp, isfinite, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ __all__ = [
     "EVIDENCE_BINS",
     "EXPERTS",
     "LEARN",
+    "PEAK_BINS",
     "SETTINGS",
     "TAIL_BINS",
     "anomaly_rows",
@@ -50,6 +51,13 @@ _HOLD, _HOLD_SHARE = 200.0, 0.1
 """The bar falls within this many samples, or this share of the history if that is longer."""
 _NEWS = 0.5
 """Decades of evidence above the bar that are news."""
+PEAK_BINS = 128
+_PER_PEAK = 2.0
+"""Bins to one decade of evidence, for the excursions that were told."""
+_SIMILAR = 2
+"""Excursions at most so many bins smaller are similar."""
+_HABIT = 0.5
+"""Decades of evidence an excursion loses when there were twice as many similar ones before."""
 _CALM = 1.0
 """Surprise from which a stretch is unusual: one value of ten."""
 _SCALE = 10.0
@@ -122,7 +130,9 @@ def _evidence(now: np.void, statistics: NDArray[np.float64], tails: NDArray[np.f
 
 
 @njit(cache=True, error_model="numpy")
-def _score(now: np.void, evidence: float, tail: NDArray[np.float32]) -> tuple[bool, float]:
+def _score(
+    now: np.void, evidence: float, tail: NDArray[np.float32], peaks: NDArray[np.float32]
+) -> tuple[bool, float]:
     """Calibrate the evidence on the signal itself; whether it is news, and its score, 0 to 1."""
     place = min(_PER_EVIDENCE * evidence, EVIDENCE_BINS - 1e-6)
     own = surprise(tail, now["weight"], place, _OWN_FRACTION, _OWN_PRIOR)
@@ -134,7 +144,25 @@ def _score(now: np.void, evidence: float, tail: NDArray[np.float32]) -> tuple[bo
     now["bar"] *= 1.0 - 1.0 / hold
     news = weighed > now["bar"] + _NEWS
     now["bar"] = max(now["bar"], weighed)
-    return news, 1.0 - exp(-(weighed if news else _DULL * weighed) / _SCALE)
+    now["peak_age"] += 1
+    told = _habit(now, weighed, peaks) if news else _DULL * weighed
+    return news, 1.0 - exp(-told / _SCALE)
+
+
+@njit(cache=True, error_model="numpy")
+def _habit(now: np.void, evidence: float, peaks: NDArray[np.float32]) -> float:
+    """Evidence less what similar excursions before have taken from its novelty."""
+    at = min(int(_PER_PEAK * evidence), PEAK_BINS - 1)
+    if now["peak_age"] < _HOLD / 2 and now["peak"] >= 0:
+        # A higher peak of the same excursion takes the place of the lower one.
+        peaks[now["peak"]] = max(np.float64(peaks[now["peak"]]) - 1.0, 0.0)
+    similar = 0.0
+    for j in range(max(0, at - _SIMILAR), PEAK_BINS):
+        similar += np.float64(peaks[j])
+    peaks[at] += 1
+    now["peak"] = at
+    now["peak_age"] = 0
+    return max(0.0, evidence - _HABIT * log2(1.0 + similar))
 
 
 @njit(cache=True, error_model="numpy")
@@ -157,6 +185,7 @@ def anomaly_rows(
     visits: NDArray[np.uint16],
     tails: NDArray[np.float32],
     evidence_tail: NDArray[np.float32],
+    peaks: NDArray[np.float32],
     statistics: NDArray[np.float64],
     score: NDArray[np.float64],
     chance: NDArray[np.float64],
@@ -183,6 +212,7 @@ def anomaly_rows(
         visits: Same shape; how often each of them was visited.
         tails: Shape (rows, EXPERTS, TAIL_BINS); statistics seen.
         evidence_tail: Shape (rows, EVIDENCE_BINS); evidence seen.
+        peaks: Shape (rows, PEAK_BINS); evidence of the excursions that were news.
         statistics: Shape (EXPERTS,); scratch.
         score: Shape (n,) or (0,); anomaly score of each row, if somebody wants it.
         chance: Same shape; calibrated p of each row.
@@ -217,11 +247,15 @@ def anomaly_rows(
                 written += 1
             forget_recent(now)
         if changed:
-            _forget(now, linear[s], rare[s], profile[s], visits[s], tails[s], evidence_tail[s])
+            _forget(now, linear[s], rare[s], profile[s], visits[s])
+            tails[s] = 0.0
+            evidence_tail[s] = 0.0
+            peaks[s] = 0.0
         if recipe[i] >= 0:
             now["recipe"] = recipe[i]
         if now["n"] == 0:
             now["origin"] = x
+            now["peak"] = -1
             now["least"] = settings[s]["resolution"]
             linear[s, 0, 0] = 1.0
         x -= now["origin"]
@@ -234,12 +268,12 @@ def anomaly_rows(
         statistics[3] = shape(now, x, window[s], shapes[s])
         statistics[4], statistics[5] = season(now, x, t, profile[s], visits[s])
         total = _evidence(now, statistics, tails[s])
-        news, strange = _score(now, total, evidence_tail[s])
+        news, strange = _score(now, total, evidence_tail[s], peaks[s])
         now["n"] += 1
         now["recent"] += 1
         now["weight"] += 1.0
         if now["weight"] >= FORGET:
-            _halve(now, rare[s], tails[s], evidence_tail[s])
+            _halve(now, rare[s], tails[s], evidence_tail[s], peaks[s])
         if now["surprise"] < _CALM:
             now["onset"] = 0
         elif now["onset"] == 0:
@@ -264,11 +298,13 @@ def _halve(
     rare: NDArray[np.float32],
     tails: NDArray[np.float32],
     evidence_tail: NDArray[np.float32],
+    peaks: NDArray[np.float32],
 ) -> None:
     """Let everything that was counted count half."""
     rare *= np.float32(0.5)
     tails *= np.float32(0.5)
     evidence_tail *= np.float32(0.5)
+    peaks *= np.float32(0.5)
     now["rare_total"] *= 0.5
     now["weight"] *= 0.5
 
@@ -280,16 +316,12 @@ def _forget(
     rare: NDArray[np.float32],
     profile: NDArray[np.float64],
     visits: NDArray[np.uint16],
-    tails: NDArray[np.float32],
-    evidence_tail: NDArray[np.float32],
 ) -> None:
     """Start from nothing, as another recipe is another process."""
     linear[:] = 0.0
     rare[:] = 0.0
     profile[:] = 0.0
     visits[:] = 0
-    tails[:] = 0.0
-    evidence_tail[:] = 0.0
     now["n"] = 0
     now["weight"] = 0.0
     now["level"] = 0.0
