@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from twin.model.baseline import Baseline
 
-__all__ = ["PHIS", "Stretch", "Verdict", "ar1", "judge", "measure", "stretches"]
+__all__ = ["PHIS", "Stretch", "Verdict", "ar1", "judge", "measure", "real", "stretches"]
 
 PHIS = (0.0, 0.2, 0.5, 0.8, 0.9, 0.95)
 _CHART = Chart(rules="shewhart", ewma_lambda=0.2, ewma_l=2.962)
@@ -150,15 +150,15 @@ def stretches(
 def measure(work: Work) -> list[Figure]:
     """Ratios on series with known truth, then on published recordings."""
     figures = [_synthetic(work)]
-    for name, read in (("nab", _nab), ("skab", _skab)):
+    for name in _SETS:
         inside = work.data / name if work.data is not None else None
         chosen = replace(work, data=inside if inside is not None and inside.is_dir() else work.data)
         folder = published(chosen, name)
         if isinstance(folder, str):
             figures.append(skipped(f"honesty.{name}", _UNIT, folder, _MOST))
-            continue
-        work.say(f"{name}: one baseline per stretch")
-        figures.append(_real(name, list(read(folder))))
+        else:
+            work.say(f"{name}: one baseline per stretch")
+            figures.append(real(name, folder))
     return figures
 
 
@@ -196,8 +196,9 @@ def _synthetic(work: Work) -> Figure:
     )
 
 
-def _real(name: str, found: list[Stretch]) -> Figure:
-    verdicts = [(stretch, judge(stretch)) for stretch in found]
+def real(name: str, folder: Path) -> Figure:
+    """The ratio on a published set of recordings, ``nab`` or ``skab``, in a folder."""
+    verdicts = [(stretch, judge(stretch)) for stretch in _SETS[name](folder)]
     passed = [v for _, v in verdicts if not v.failed]
     refused = [v for _, v in verdicts if v.failed and v.baseline is not None]
     if not passed:
@@ -279,3 +280,6 @@ def _skab(folder: Path) -> Iterator[Stretch]:
         for j, channel in enumerate(recording.channels):
             name = f"{recording.name} {channel}"
             yield from stretches(name, recording.time_ns, recording.x[:, j], free)
+
+
+_SETS = {"nab": _nab, "skab": _skab}
