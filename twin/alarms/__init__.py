@@ -5,7 +5,7 @@ shown is derived from it. An occurrence is one activation, from onset to normal,
 own; it is never acknowledged by the system and never becomes active again.
 """
 
-from twin.alarms.server import Alarms
+from twin.alarms.server import CALLING, Alarms
 from twin.alarms.state import Occurrence, State
 
-__all__ = ["Alarms", "Occurrence", "State"]
+__all__ = ["CALLING", "Alarms", "Occurrence", "State"]

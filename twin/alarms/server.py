@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Alarm
 
-__all__ = ["Alarms", "title_of"]
+__all__ = ["CALLING", "Alarms", "title_of"]
 
-_DEFAULT_RULES = frozenset({"rule1", "ewma", "cusum"})
-"""Chart rules that call for a response unless an alarm names others; run rules are prompts."""
+CALLING = frozenset(
+    {"rule1", "ewma", "cusum", "t2", "spe", "mewma", "anomaly", "change", "noise", "dpat"}
+)
+"""Rules that call for a response unless an alarm names others: those with a known, long run
+length. The other run rules, charts of scatter and single outliers are prompts."""
 
 
 class _Instance:
@@ -70,10 +73,12 @@ class Alarms:
         self._charts: dict[str, list[_Instance]] = {}
         self._stale: dict[str, list[_Instance]] = {}
         rows: list[tuple[int, float, float, float, int, int, bool]] = []
-        for row in index.sensors:
+        for row in (*index.sensors, *index.groups()):
             for spec in index.line.alarm:
                 if not fnmatchcase(row.id, spec.sensor):
                     continue
+                if row.index >= len(index) and spec.when != "chart":
+                    continue  # a group of sensors has findings, and no value of its own
                 instance = _Instance(spec, row)
                 self._instances[instance.key] = instance
                 if spec.when == "chart":
@@ -160,7 +165,7 @@ class Alarms:
 
     def _chart(self, instance: _Instance, finding: Event) -> list[Event]:
         if finding.type == "finding":
-            wanted = instance.spec.rules or _DEFAULT_RULES
+            wanted = instance.spec.rules or CALLING
             if not set(finding.detail.get("rules", [finding.rule])) & set(wanted):
                 return []
             instance.findings.append(finding.id)

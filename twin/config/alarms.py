@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING
 
 from twin.config.names import matcher
 from twin.config.problems import some
-from twin.config.rule_sets import CALLING, RULES, rules_of
+from twin.config.rule_sets import CALLING, known_rules, rule_sets_of, rules_of
 from twin.model.line import Priority
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twin.config.build import Built
     from twin.config.positions import Path
     from twin.config.problems import Problems
+    from twin.config.rule_sets import RuleSet
     from twin.model.index import SensorRow
-    from twin.model.line import Alarm, Sensor
+    from twin.model.line import Alarm, Line, Sensor
 
 __all__ = ["check_alarm"]
 
 
-def check_alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> None:
+def check_alarm(alarm: Alarm, line: Line, built: Built, path: Path, problems: Problems) -> None:
     """Note what is wrong with an alarm."""
+    groups = [group.id for group in line.group]
+    rules = known_rules(line)
     if alarm.priority in (Priority.P1, Priority.P2):
         for name in ("cause", "consequence", "action"):
             if not getattr(alarm, name).strip():
@@ -32,25 +37,36 @@ def check_alarm(alarm: Alarm, built: Built, path: Path, problems: Problems) -> N
     if alarm.rules and alarm.when != "chart" and not problems.knows((*path, "when")):
         problems.add((*path, "rules"), 'counts only with when = "chart"', alarm.rules)
     for i, rule in enumerate(alarm.rules):
-        if rule not in RULES:
-            problems.add((*path, "rules", i), "unknown rule", rule, ", ".join(RULES))
+        if rule not in rules:
+            problems.add((*path, "rules", i), "unknown rule", rule, ", ".join(rules))
     expression = matcher(alarm.sensor)
     rows = [row for name, row in built.by_id.items() if expression.fullmatch(name)]
     where: Path = (*path, "sensor")
+    if alarm.when == "chart" and any(expression.fullmatch(f"group/{name}") for name in groups):
+        return
     if not rows:
         problems.unknown("sensor", alarm.sensor, where, "no such sensor", some(built.by_id))
     elif alarm.when == "chart":
-        _check_chart(alarm, rows, path, problems)
+        _check_chart(alarm, rows, rule_sets_of(line), path, problems)
     elif alarm.when == "outside" and any(_lacks_target(row, problems) for row in rows):
         allowed = "sensors with a target in their limits"
         problems.add(where, "has no target", alarm.sensor, allowed)
     _check_end(alarm, rows, path, problems)
 
 
-def _check_chart(alarm: Alarm, rows: list[SensorRow], path: Path, problems: Problems) -> None:
+def _check_chart(
+    alarm: Alarm,
+    rows: list[SensorRow],
+    rule_sets: Mapping[str, RuleSet],
+    path: Path,
+    problems: Problems,
+) -> None:
     if problems.knows((*path, "rules")):
         return
-    if any(_speaks(alarm, row.spec) or problems.doubts.cover("chart", row.id) for row in rows):
+    if any(
+        _speaks(alarm, row.spec, rule_sets) or problems.doubts.cover("chart", row.id)
+        for row in rows
+    ):
         return
     wanted = ", ".join(alarm.rules or sorted(CALLING))
     problems.add(
@@ -92,8 +108,11 @@ def _check_end(alarm: Alarm, rows: list[SensorRow], path: Path, problems: Proble
             )
 
 
-def _speaks(alarm: Alarm, spec: Sensor) -> bool:
-    return spec.chart is not None and bool(rules_of(spec.chart) & set(alarm.rules or CALLING))
+def _speaks(alarm: Alarm, spec: Sensor, rule_sets: Mapping[str, RuleSet]) -> bool:
+    wanted = set(alarm.rules or CALLING)
+    if wanted & spec.detect.keys():
+        return True
+    return spec.chart is not None and bool(rules_of(spec.chart, rule_sets) & wanted)
 
 
 def _lacks_target(row: SensorRow, problems: Problems) -> bool:

@@ -34,8 +34,8 @@ def check_charts(
     line: Line, built: Built, baselines: Mapping[str, list[Baseline]], problems: Problems
 ) -> None:
     """Note every chart, group and rule set that cannot work, with a proposal."""
-    for key, value, message, allowed in rules.problems_of(line):
-        problems.add(_path(key), message, value, allowed)
+    for key, text, message, allowed in rules.problems_of(line):
+        problems.add(_path(key), message, text, allowed)
     sets = rule_sets_of(line)
     for i, station in enumerate(line.station):
         for j, sensor in enumerate(station.sensor):

@@ -50,7 +50,7 @@ def check(line: Line, built: Built, problems: Problems) -> None:
     for i, mapping in enumerate(line.mapping):
         _mapping(mapping, built, ("mapping", i), problems)
     for i, alarm in enumerate(line.alarm):
-        check_alarm(alarm, built, ("alarm", i), problems)
+        check_alarm(alarm, line, built, ("alarm", i), problems)
     for i, broker in enumerate(line.broker):
         check_broker(broker, ("broker", i), problems)
     check_listener(line.listener, problems)

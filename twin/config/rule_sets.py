@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twin.alarms import CALLING
 from twin.detectors.spc.rules import PRESETS, RuleSet, rule_sets_of
+from twin.model.line import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twin.model.line import Chart
+    from twin.model.line import Chart, Line
 
-__all__ = ["CALLING", "RULES", "RULE_SETS", "RuleSet", "rule_sets_of", "rules_of"]
+__all__ = [
+    "CALLING",
+    "RULES",
+    "RULE_SETS",
+    "RuleSet",
+    "known_rules",
+    "rule_sets_of",
+    "rules_of",
+]
 
 RULE_SETS: dict[str, RuleSet] = PRESETS
 """Rule sets that come with linetwin, by name."""
 
-CALLING = frozenset({"rule1", "ewma", "cusum"})
-"""Rules that count for a chart alarm that names none: those with a known, long ARL0."""
+RULES = (
+    *(f"rule{number}" for number in range(1, 9)),
+    *("r4s", "ewma", "cusum", "hampel"),
+    *("mr", "r", "s", "t2", "spe", "mewma", "anomaly", "change", "noise", "dpat"),
+)
+"""Rules a finding may come from; rule sets of the line's own may have others."""
 
-RULES = (*(f"rule{number}" for number in range(1, 9)), "r4s", "ewma", "cusum", "hampel")
-"""Rules a finding of a chart may come from; rule sets of the line's own may have others."""
+
+def known_rules(line: Line) -> list[str]:
+    """Rules an alarm of this line may name: those that come with linetwin and its own."""
+    own = [rule.id for row in line.rule_set for rule in row.rule]
+    return list(dict.fromkeys((*RULES, *own)))
 
 
 def rules_of(chart: Chart, rule_sets: Mapping[str, RuleSet] = PRESETS) -> set[str]:
@@ -41,6 +58,7 @@ def rules_of(chart: Chart, rule_sets: Mapping[str, RuleSet] = PRESETS) -> set[st
         ("ewma", chart.ewma_lambda),
         ("cusum", chart.cusum_k),
         ("hampel", chart.hampel_window),
+        (chart.spread.value, None if chart.spread is Spread.NONE else chart.spread),
     ):
         if setting is not None:
             found.add(name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twin.model.line import Sensor, Station
+
 if TYPE_CHECKING:
     from twin.model.baseline import Baseline
-    from twin.model.line import Channel, Line, Sensor, Station
+    from twin.model.line import Channel, Line
 
 __all__ = ["LineIndex", "SensorRow"]
 
@@ -55,3 +57,19 @@ class LineIndex:
 
     def __len__(self) -> int:
         return len(self.sensors)
+
+    def groups(self) -> list[SensorRow]:
+        """Groups of sensors as rows beside the sensors, with the ids findings carry (``group/id``).
+
+        Their number goes on after that of the last sensor; no sample ever has it.
+        """
+        station = Station(id="group", title="Groups")
+        return [
+            SensorRow(
+                len(self.sensors) + i,
+                f"group/{group.id}",
+                station,
+                Sensor(key=group.id, title=group.title),
+            )
+            for i, group in enumerate(self.line.group)
+        ]

@@ -436,7 +436,7 @@ CASES = {
         "thick*",
         "alarm[1].sensor",
         "has no chart that calls anybody",
-        "a chart with cusum, ewma, rule1",
+        "a chart with anomaly, change, cusum",
     ),
     "alarm on a rule the chart does not have": (
         [('when = "chart"', 'when = "chart"\nrules = ["rule3", "hampel"]')],

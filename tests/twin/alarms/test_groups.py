@@ -1,0 +1,72 @@
+"""Alarms on what is found in a group of sensors."""
+
+from __future__ import annotations
+
+import pytest
+
+from twin.alarms import Alarms
+from twin.config import parse
+from twin.errors import ConfigError
+from twin.model.batch import Batch
+from twin.model.event import Event
+
+LINE = """
+[[station]]
+id = "press"
+[[station.sensor]]
+key = "a"
+period_s = 1
+[[station.sensor]]
+key = "b"
+period_s = 1
+
+[[group]]
+id = "pair"
+title = "Both"
+kind = "t2"
+sensors = ["press/a", "press/b"]
+mean = [0, 0]
+sigma = [1, 1]
+correlation = [[1, 0.5], [0.5, 1]]
+
+[[alarm]]
+id = "pair_away"
+sensor = "group/pair"
+when = "chart"
+priority = "P3"
+title = "The two move apart"
+"""
+
+
+def finding(kind: str, **more: object) -> Event:
+    return Event(id=kind, type=kind, rule="t2", sensor="group/pair", **more)
+
+
+def test_a_finding_of_a_group_raises_and_clears_its_alarm():
+    """The alarm names the group; it goes when the finding closes."""
+    alarms = Alarms(parse({"line.toml": LINE}))
+    none = Batch.of([], [], [])
+    opened = finding("finding", t_first=1, t_last=2, value=20.0, detail={"rules": ["t2"]})
+    (event,) = alarms.update(none, [opened], lambda _: None)
+    assert (event.type, event.sensor, event.t_first) == ("alarm", "group/pair", 1)
+    ((spec, row, occurrence),) = alarms.open()
+    assert (spec.id, row.spec.title, occurrence.active) == ("pair_away", "Both", True)
+    closed = finding("finding_closed", t_last=3, detail={"opened": "finding"})
+    (event,) = alarms.update(none, [closed], lambda _: None)
+    assert event.type == "alarm_cleared"
+
+
+def test_only_findings_are_about_groups():
+    """An alarm on a limit cannot be about a group: it has no value of its own."""
+    broken = LINE.replace('when = "chart"', 'when = "above"\nlimit = 3')
+    with pytest.raises(ConfigError, match=r'alarm\[0\].sensor.*no such sensor.*press/a, press/b'):
+        parse({"line.toml": broken})
+
+
+def test_rules_of_a_set_of_the_lines_own_may_be_named():
+    """An alarm may wait for a rule that only this line has."""
+    own = '[[rule_set]]\nid = "mine"\nrule = [{ id = "five", kind = "beyond", points = 5 }]\n'
+    text = own + LINE.replace('when = "chart"', 'when = "chart"\nrules = ["five", "t2"]')
+    assert parse({"line.toml": text}).line.alarm[0].rules == ["five", "t2"]
+    with pytest.raises(ConfigError, match=r"alarm\[0\].rules\[0\].*unknown rule"):
+        parse({"line.toml": text.replace('"five", "t2"', '"six", "t2"')})
