@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil, floor, inf, log1p, sqrt
 from typing import TYPE_CHECKING, Literal
 
@@ -188,6 +189,7 @@ def g_chart(
     )
 
 
+@lru_cache(maxsize=1024)
 def false_alarm(kind: str, centre: float, n: float, lower: float, upper: float) -> float:
     """Exact probability of a point beyond its limits while the centre line is true.
 
