@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from itertools import repeat
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from twin.model.event import Event, iso
+from twin.model.event import Event, id_of, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -164,7 +163,7 @@ def _closed(
     kind = f"{opened.type}_closed"
     text = f"{rule}\x1f{ruleset}\x1f{sensor}\x1f{kind}\x1f{t_first}\x1f{finding.number}"
     return Event(
-        id=blake2b(text.encode(), digest_size=16).hexdigest(),  # event_id of the same parts
+        id=id_of(text),
         type=kind,
         rule=rule,
         ruleset=ruleset,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-__all__ = ["SYSTEM_TYPES", "Event", "event_id", "iso", "line_of", "plain"]
+__all__ = ["SYSTEM_TYPES", "Event", "event_id", "id_of", "iso", "line_of", "plain"]
 
 SYSTEM_TYPES = frozenset(
     {
@@ -76,8 +76,17 @@ def event_id(*parts: str | int) -> str:
         >>> event_id("WE1", 1, "calender/line_load", "finding", 1700000000000000000)
         'bb9404ed0e5ffe5dd065c5a4b1de4812'
     """
-    text = "\x1f".join(map(str, parts))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return id_of("\x1f".join(map(str, parts)))
+
+
+_blank = hashlib.blake2b(digest_size=16)
+
+
+def id_of(text: str) -> str:
+    """The same for parts that are joined already, by the character U+001F."""
+    digest = _blank.copy()  # a third faster than a new one
+    digest.update(text.encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,6 @@ else; shifts and drifts belong to the charts.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from twin.detectors.finding import Opened, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns, max_gap_ns
 from twin.detectors.outliers import hampel_kernel as kernel
 from twin.detectors.outliers.hampel_kernel import SETTINGS, STATE, hampel_rows
-from twin.model.event import Event, iso
+from twin.model.event import Event, id_of, iso
 from twin.model.line import Role
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class Hampel(Logic):
         detail["ucl"] = median + width
         text = f"hampel\x1f{ruleset}\x1f{sensor}\x1ffinding\x1f{time}\x1f{number}"
         return Event(
-            id=blake2b(text.encode(), digest_size=16).hexdigest(),  # event_id of the same parts
+            id=id_of(text),
             type="finding",
             rule="hampel",
             ruleset=ruleset,

@@ -7,12 +7,11 @@ and the limits of a recipe.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twin.detectors.spc import kernel
-from twin.model.event import Event, iso
+from twin.model.event import Event, id_of, iso
 
 if TYPE_CHECKING:
     from twin.detectors.spc.limits import Limits
@@ -141,7 +140,7 @@ class Voice:
             detail["level"] = level
         text = f"{head}{sensor}\x1ffinding\x1f{first}\x1f{number}"
         return Event(
-            id=blake2b(text.encode(), digest_size=16).hexdigest(),
+            id=id_of(text),
             type="finding",
             rule=rule,
             ruleset=ruleset,
