@@ -15,7 +15,7 @@ import typer
 
 from twin import config
 from twin.cli.baseline_text import compared, fit_text, outlook, record_text, summary
-from twin.cli.out import Exit, console, print_json, progress_bar
+from twin.cli.out import Exit, console, error_console, print_json, progress_bar
 from twin.cli.recordings import open_all
 from twin.cli.samples import judged, samples_of
 from twin.clock import SystemClock
@@ -331,10 +331,23 @@ def approve(
     if problems:
         raise ConfigError(problems)
     baselines.append(path, [signed])
+    note = _declared(index, signed.sensor)
     if json:
-        print_json(summary(signed, "in force"))
-    else:
-        console.print(f"{signed.name} is in force from the next reload of the line on")
+        print_json({**summary(signed, "in force"), "note": note})
+        return
+    console.print(f"{signed.name} is in force from the next reload of the line on")
+    if note:
+        error_console.print(note, style="yellow", markup=False, soft_wrap=True)
+
+
+def _declared(index: LineIndex, sensor: str) -> str:
+    """What stands in the way of a baseline, in words; empty for nothing."""
+    chart = index.by_id[sensor].spec.chart
+    if chart is None:
+        return f"{sensor} has no chart yet: nothing uses this baseline"
+    if chart.centre is not None and chart.sigma is not None:
+        return f"the chart of {sensor} declares centre and sigma, and they win: take them out"
+    return ""
 
 
 # -- look -----------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ __all__ = ["compared", "fit_text", "outlook", "record_text", "summary"]
 
 _SHIFTS = (0.0, 0.5, 1.0, 2.0)
 _DAY_S = 86_400.0
+_ENDLESS = 1e12
+"""Longer run lengths are not counted."""
 _SURE = 0.001
 """Two baselines differ when chance would make such a difference more rarely than this."""
 
@@ -185,8 +187,13 @@ def fit_text(name: str, one: Fit, ahead: dict[str, Any]) -> str:
 def _ahead(ahead: dict[str, Any]) -> list[str]:
     lines = []
     if ahead.get("arl0"):
-        lines.append(f"  ARL0 {ahead['arl0']:.4g} points" + _false(ahead))
-    delays = [f"{s} sigma {d:.3g}" for s, d in ahead.get("delay", {}).items() if d is not None]
+        more = "more than " if ahead["arl0"] >= _ENDLESS else ""
+        lines.append(f"  ARL0 {more}{ahead['arl0']:.4g} points" + _false(ahead))
+    delays = [
+        f"{s} sigma {d:.3g}"
+        for s, d in ahead.get("delay", {}).items()
+        if d is not None and d < _ENDLESS
+    ]
     if delays:
         lines.append(f"  points to a finding after a lasting shift: {', '.join(delays)}")
     return lines

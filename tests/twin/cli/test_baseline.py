@@ -204,6 +204,19 @@ def test_drift_becomes_a_proposal(folder, call):
     assert [row["state"] for row in call("list")["baselines"]] == ["in force", "candidate"]
 
 
+def test_declared_limits_that_win_are_pointed_out(folder, call):
+    """An approved baseline that nothing will use is said to be one."""
+    declared = LINE.replace(
+        'rules = "shewhart" }', 'rules = "shewhart", centre = 100.0, sigma = 0.2 }'
+    )
+    (folder / "line.toml").write_text(declared)
+    call("fit", "--sensor", "calender/temperature", *WHO, recording=True)
+
+    told = call("approve", "calender.temperature@1", "--by", "ben", "--reason", "fine")
+
+    assert "declares centre and sigma, and they win" in told["note"]
+
+
 @pytest.mark.parametrize(
     ("words", "key"),
     [

@@ -106,10 +106,12 @@ def choose(grid: F64, times: float) -> ResidualModel:
     if known < times * memory:
         raise TooShortError(f"{known} samples; {times:g} correlation times even of the changes")
     ar = _of_changes(change)
-    text = (
-        f"the level wanders (p {p:.2g}) or only {worth:.0f} values are independent: model of"
-        f" the last {len(ar) - 1} changes, the level follows the signal"
+    why = (
+        f"only {worth:.0f} values are independent"
+        if worth < INDEPENDENT
+        else f"the mean wanders (p {p:.2g})"
     )
+    text = f"{why}: model of the last {len(ar) - 1} changes, the level follows the signal"
     return ResidualModel(found.level, ar, True, worth, p, text)
 
 
