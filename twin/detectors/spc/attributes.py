@@ -30,7 +30,7 @@ from twin.detectors.spc.count_limits import EXACT_BELOW, KINDS
 from twin.detectors.spc.counts import false_alarm
 from twin.detectors.spc.findings import rule_names
 from twin.detectors.spc.kernel import BOTH, LEVELS, LOW
-from twin.detectors.spc.rules import PRESETS, Kind, RuleSet
+from twin.detectors.spc.rules import PRESETS, Kind, RuleSet, rule_sets_of
 from twin.detectors.spc.tables import Tables
 from twin.model.event import Event, event_id, iso
 
@@ -65,7 +65,8 @@ class Attributes(Logic):
     Args:
         index: The line; settings come from ``Sensor.chart``, centre lines per recipe from
             ``index.baselines`` where the chart has none.
-        rule_sets: Rule sets by the name used in ``Chart.rules``; unknown ones are taken for rule 1.
+        rule_sets: Rule sets by the name used in ``Chart.rules``, unknown ones are taken for rule 1;
+            None means the presets and those of the line.
         points: Points per chart kept for the board, at least 60.
     """
 
@@ -76,12 +77,13 @@ class Attributes(Logic):
         self,
         index: LineIndex,
         *,
-        rule_sets: Mapping[str, RuleSet] = PRESETS,
+        rule_sets: Mapping[str, RuleSet] | None = None,
         points: int = _POINTS,
     ) -> None:
         rows = [row for row in index.sensors if row.spec.chart and row.spec.chart.type in KINDS]
         charts = [_chart(row) for row in rows]
-        self._chosen = [rules_in_force(chart, rule_sets) for chart in charts]
+        sets_by_name = rule_sets_of(index.line) if rule_sets is None else rule_sets
+        self._chosen = [rules_in_force(chart, sets_by_name) for chart in charts]
         sets = list(dict.fromkeys(self._chosen)) or [_NO_RULES]
         self._tables = Tables(sets)
         self._specs: NDArray[np.void] = np.zeros(len(rows), kernel.SETTINGS)

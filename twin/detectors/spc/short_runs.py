@@ -38,7 +38,7 @@ from twin.detectors.spc.by_recipe import ByRecipe
 from twin.detectors.spc.findings import Voice, ewma_width, rule_names
 from twin.detectors.spc.kernel import LEVELS, RUNS
 from twin.detectors.spc.limits import Limits, chart_of, limits_of
-from twin.detectors.spc.rules import PRESETS, RuleSet
+from twin.detectors.spc.rules import PRESETS, RuleSet, rule_sets_of
 from twin.detectors.spc.short_runs_problems import problems_of
 from twin.detectors.spc.tables import Tables
 from twin.model.batch import GOOD, Mark, recipe_code
@@ -110,7 +110,8 @@ class ShortRuns(Logic):
         index: The line; settings come from ``Sensor.chart``, recipes with limits from
             ``index.baselines``. Without ``rules`` a Q chart has 4 of 5 beyond one sigma and rule 1,
             without ``cusum_k`` a CUSUM with k = 0.5.
-        rule_sets: Rule sets by the name used in ``Chart.rules``.
+        rule_sets: Rule sets by the name used in ``Chart.rules``; None means the presets and those of
+            the line.
         points: Points per chart kept for the board, at least 60.
     """
 
@@ -122,11 +123,12 @@ class ShortRuns(Logic):
         self,
         index: LineIndex,
         *,
-        rule_sets: Mapping[str, RuleSet] = PRESETS,
+        rule_sets: Mapping[str, RuleSet] | None = None,
         points: int = _POINTS,
     ) -> None:
         rows = [row for row in index.sensors if is_short_run(row, index)]
-        chosen = [_chosen(chart_of(row), rule_sets) for row in rows]
+        sets_by_name = rule_sets_of(index.line) if rule_sets is None else rule_sets
+        chosen = [_chosen(chart_of(row), sets_by_name) for row in rows]
         sets = list(dict.fromkeys(chosen)) or [_NO_RULES]
         self._tables = Tables(sets)
         self._charts = [_filled(chart_of(row)) for row in rows]
