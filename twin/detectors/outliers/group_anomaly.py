@@ -425,11 +425,12 @@ def _contributions(row: GroupRow, z: NDArray[np.float64]) -> list[dict[str, Any]
     told = []
     for j, member in enumerate(row.members):
         level, noise = float(z[j]), float(z[p + j])
-        about = "level" if abs(level) >= abs(noise) else "noise"
+        about = "level" if abs(level) >= noise else "noise"
         far = level if about == "level" else noise
-        side = {"level": ("below", "above"), "noise": ("less than", "more than")}[about][far > 0]
+        side = "more than" if about == "noise" else ("above" if far > 0 else "below")
         words = f"{about} of {member.id} {abs(far):.2g} sigma {side} usual"
-        told.append({"sensor": member.id, "about": about, "z": far, "words": words})
+        item = {"sensor": member.id, "about": about, "z": far, "words": words}
+        told.append({**item, "level": level, "noise": noise})
     return sorted(told, key=lambda item: -abs(item["z"]))
 
 

@@ -53,6 +53,8 @@ NEAR_, HOME_, TRAIL_ = 0, 1, 2
 
 _CLIP = 8.0
 """Standardised values are cut here, so that one wild value does not fill the means."""
+_CLIP_STEP = 4.0
+"""Steps are cut here: a single wild value is two wild steps, and no noise."""
 _WARM = 30
 """Vectors whose mean starts the means."""
 _SETTLE = int(2.0 / NEAR)
@@ -92,7 +94,7 @@ def _features(x: Array, centre: Array, scale: Array, last: Array, y: Array, fres
         z = (x[j] - centre[j]) * scale[j]
         z = min(max(z, -_CLIP), _CLIP)
         y[j] = z
-        y[p + j] = np.nan if fresh else abs(z - last[j])
+        y[p + j] = np.nan if fresh else min(abs(z - last[j]), _CLIP_STEP)
         last[j] = z
 
 
@@ -124,13 +126,21 @@ def advance(
 
 
 @njit(cache=True, error_model="numpy")
+def _shape(mean: float, feature: int, count: int) -> float:
+    """A mean as it is compared: that of steps, which is skew, to the power 2/3 (nearly normal)."""
+    return mean if 2 * feature < count else mean ** (2.0 / 3.0)
+
+
+@njit(cache=True, error_model="numpy")
 def distances(means: Array, units: Array, z: Array) -> tuple[int, float, float]:
     """Distances of the near means from home, and of the near levels from the trailing ones.
+
+    Less noise than usual is no distance.
 
     Args:
         means: Shape (3, 2p).
         units: 1 / unit of a distance: from home shape (2p,), then from the trail, shape (p,).
-        z: Signed distances from home, shape (2p,); changed.
+        z: Distances from home, signed for levels, shape (2p,); changed.
 
     Returns:
         The feature farthest from home, its distance, and the largest distance from the trail.
@@ -140,7 +150,10 @@ def distances(means: Array, units: Array, z: Array) -> tuple[int, float, float]:
     moving = 0.0
     count = len(z)
     for k in range(count):
-        z[k] = (means[NEAR_, k] - means[HOME_, k]) * units[k]
+        near, home = means[NEAR_, k], means[HOME_, k]
+        z[k] = (_shape(near, k, count) - _shape(home, k, count)) * units[k]
+        if 2 * k >= count:
+            z[k] = max(z[k], 0.0)
         if abs(z[k]) > most:
             most = abs(z[k])
             worst = k
@@ -214,13 +227,17 @@ def _walk(
     for i in range(n):
         advance(rows[i], centre, scale, last, y, means, i == 0)
         for k in range(2 * p):
-            away[i, k] = means[NEAR_, k] - means[HOME_, k]
+            near, home = means[NEAR_, k], means[HOME_, k]
+            away[i, k] = _shape(near, k, 2 * p) - _shape(home, k, 2 * p)
             if k < p:
                 away[i, 2 * p + k] = means[NEAR_, k] - means[TRAIL_, k]
             if i > _SETTLE:
                 noise[k] += (y[k] - before[k]) ** 2 / 2.0
             before[k] = y[k]
         follow(means, True)
+    for k in range(p, 2 * p):
+        # Small differences of m^(2/3) are those of m, times 2/3 m^(-1/3).
+        noise[k] *= (2.0 / 3.0) ** 2 * begin[k] ** (-2.0 / 3.0) if begin[k] > 0.0 else 0.0
     mean: Array = noise / max(1, n - _SETTLE - 1)
     return mean
 
