@@ -192,4 +192,11 @@ def _channel(channel: Channel, each: Mapping[str, str]) -> Channel:
 
     update: dict[str, Any] = {name: sensor(getattr(channel, name)) for name in _CHANNEL_KEYS}
     update["temperature"] = [sensor(key) for key in channel.temperature]
-    return channel.model_copy(update={**update, "id": fill(channel.id, each), "each": {}})
+    return channel.model_copy(
+        update={
+            **update,
+            "id": fill(channel.id, each),
+            "tray": fill(channel.tray, each),
+            "each": {},
+        }
+    )

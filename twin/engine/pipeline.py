@@ -24,6 +24,7 @@ import numpy as np
 from twin.alarms import Alarms
 from twin.alarms.state import Refusal
 from twin.config import parse
+from twin.detectors.outliers.cells import Trays
 from twin.engine.detection import Detection
 from twin.engine.freshness import Freshness
 from twin.engine.latest import Latest
@@ -84,7 +85,7 @@ class Pipeline:
         keep_line: Ignore CONFIG entries: a recording is judged by *this* line.
     """
 
-    VERSION = 2
+    VERSION = 3
 
     def __init__(self, index: LineIndex, *, keep_line: bool = False) -> None:
         self._keep_line = keep_line
@@ -99,6 +100,7 @@ class Pipeline:
         self.products = Products(index)
         self.detection = Detection(index)
         self.formation = FormationTracker(index)
+        self.trays = Trays.of(index)
         self.alarms = Alarms(index)
         self.freshness = Freshness(index)
         self.latest = Latest(index)
@@ -221,7 +223,12 @@ class Pipeline:
     def finish(self) -> Output:
         """The recording ended: what is still open is reported as incomplete."""
         out = Output()
-        out.events.extend(self.formation.finish())
+        formed = self.formation.finish()
+        found = self.trays.update(formed, self.products.recipe_of)
+        self.findings += sum(1 for event in found if event.type == "finding")
+        out.events.extend(formed + found)
+        nothing = Batch.of([], [], [])
+        out.events.extend(self.alarms.update(nothing, found, self.products.name_of))
         return out
 
     # -- one batch through the stages -----------------------------------------------------------
@@ -230,9 +237,12 @@ class Pipeline:
         name_of = self.products.name_of
         self.products.join(batch)
         said, found = self.detection.update(batch, name_of)
+        formed = sorted(self.formation.update(batch), key=_by_row)
+        found += self.trays.update(formed, self.products.recipe_of)
+        found.sort(key=_by_row)
         self.findings += sum(1 for event in found if event.type == "finding")
         silence = self._silence(self.freshness.hear(batch, recv_ns))
-        events = silence + said + found + self.formation.update(batch)
+        events = silence + said + found + formed
         events += self.alarms.update(batch, found, name_of)
         events.sort(key=_by_row)
         out.events.extend(events)
@@ -319,6 +329,7 @@ class Pipeline:
         ended = self.detection.follow(old.detection)
         out.events.extend(ended)
         out.events.extend(self.formation.follow(old.formation))
+        self.trays.follow(old.trays)
         self.freshness.follow(old.freshness)
         self.latest.follow(old.latest)
         out.events.extend(self.alarms.follow(old.alarms, now_ns))
@@ -336,6 +347,7 @@ class Pipeline:
         "products",
         "detection",
         "formation",
+        "trays",
         "alarms",
         "freshness",
         "latest",

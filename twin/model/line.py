@@ -451,11 +451,14 @@ class Channel(Model):
         capacity: Sensor key of a single capacity counter (A.h) that resets per half cycle.
         rest_current_a: Currents smaller than this are rest.
         nominal_ah: Nameplate capacity, for plausibility.
+        tray: Tray its cell stands in, compared as one family; empty means what comes before the
+            last number of the id.
         each: Repeats the row, as for sensors.
     """
 
     station: Ident
     id: str
+    tray: str = ""
     voltage: str = ""
     current: str = ""
     step: str = ""

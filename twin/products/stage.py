@@ -244,6 +244,11 @@ class Products:
         product = self._by_index.get(index)
         return None if product is None else product.id
 
+    def recipe_of(self, name: str) -> str:
+        """Recipe of a product by its id; empty for unknown products and while nobody said."""
+        product = self._by_id.get(name)
+        return "" if product is None else product.recipe
+
     # -- answers --------------------------------------------------------------------------------
 
     def at(self, station: str) -> dict[str, Any] | None:

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, Literal
 
-from twin.detectors.outliers.dpat import Dpat, dpat
+import msgspec
+
+from twin.detectors.finding import Opened, closing
+from twin.detectors.outliers.dpat import Dpat, Part, dpat
+from twin.errors import StateError
 from twin.model.event import Event, event_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from twin.model.index import LineIndex
 
 __all__ = ["FEATURES", "Cell", "Cells", "Trays", "judge", "tray_of"]
 
@@ -49,6 +55,7 @@ class Cell:
         protocol: Largest charge and discharge current in A and temperature in Cel; NaN unknown.
         t_last: Event time its cycle ended, ns.
         sensor: Sensor its findings are shown at.
+        product: Product id; None when nobody said which product was in the channel.
     """
 
     id: str
@@ -59,6 +66,7 @@ class Cell:
     protocol: tuple[float, float, float] = (nan, nan, nan)
     t_last: int = 0
     sensor: str = ""
+    product: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +83,9 @@ class _Steps:
 class Cells:
     """Makes cells of the events of formation.
 
+    Attributes:
+        steps: What the steps of each channel told since its last cycle.
+
     Args:
         source: Name of the recording they come from; part of a cell's id.
         first: Only the first complete cycle of each channel: a channel holds one cell, and the
@@ -84,18 +95,18 @@ class Cells:
 
     def __init__(self, source: str = "", *, first: bool = False) -> None:
         self._source, self._first = source, first
-        self._steps: dict[str, _Steps] = {}
+        self.steps: dict[str, _Steps] = {}
         self._done: set[str] = set()
 
     def add(self, event: Event) -> Cell | None:
         """Take an event; a cell when it ends a complete cycle."""
         channel = str(event.detail.get("channel", ""))
         if event.type == "formation_step":
-            _step(self._steps.setdefault(channel, _Steps()), event)
+            _step(self.steps.setdefault(channel, _Steps()), event)
             return None
         if event.type != "formation_cycle":
             return None
-        steps = self._steps.pop(channel, _Steps())
+        steps = self.steps.pop(channel, _Steps())
         whole = event.detail.get("efficiency") is not None
         again = self._first and channel in self._done
         if not whole or again or (steps.under_way and not self._first):
@@ -111,6 +122,7 @@ class Cells:
             protocol=(steps.charge, steps.discharge, steps.temperature),
             t_last=event.t_last,
             sensor=event.sensor,
+            product=event.product,
         )
 
 
@@ -250,6 +262,8 @@ class Trays:
         k: Robust sigmas.
     """
 
+    VERSION = 1
+
     def __init__(
         self,
         channels: dict[str, list[str]],
@@ -262,6 +276,31 @@ class Trays:
         self._features, self._k = tuple(features), k
         self._cells = Cells()
         self._waiting: dict[str, dict[str, Cell]] = {tray: {} for tray in channels}
+
+    @classmethod
+    def of(cls, index: LineIndex) -> Trays:
+        """Trays of a line: as its channels say, else by their names."""
+        trays: dict[str, list[str]] = {}
+        for channel in index.channels:
+            name = f"{channel.station}/{channel.id}"
+            tray = f"{channel.station}/{channel.tray}" if channel.tray else tray_of(name)
+            trays.setdefault(tray, []).append(name)
+        return cls({tray: names for tray, names in trays.items() if len(names) > 1})
+
+    def update(self, events: Iterable[Event], recipe_of: Callable[[str], str]) -> list[Event]:
+        """Take what formation said about a batch.
+
+        Args:
+            events: Its events, in order of their samples.
+            recipe_of: Product id to recipe; empty when nobody said.
+        """
+        if not self._tray:
+            return []
+        return [
+            found
+            for event in events
+            for found in self.add(event, recipe_of(event.product) if event.product else "")
+        ]
 
     def add(self, event: Event, recipe: str = "") -> list[Event]:
         """Take an event of formation.
@@ -288,6 +327,40 @@ class Trays:
             told for feature in self._features for told in self._judged(cells, feature, event.row)
         ]
 
+    def snapshot(self) -> dict[str, Any]:
+        """Cells that wait for the rest of their tray, as msgpack-able values."""
+        plain: dict[str, Any] = msgspec.to_builtins(
+            {
+                "steps": self._cells.steps,
+                "waiting": {tray: list(cells.items()) for tray, cells in self._waiting.items()},
+            }
+        )
+        return {"version": self.VERSION, **plain}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a snapshot; trays the line no longer has are left out.
+
+        Raises:
+            StateError: The snapshot is unreadable or of another version.
+        """
+        if state.get("version") != self.VERSION:
+            raise StateError(f"snapshot of trays has version {state.get('version')}")
+        try:
+            steps = msgspec.convert(state["steps"], dict[str, _Steps])
+            waiting = msgspec.convert(state["waiting"], dict[str, list[tuple[str, Cell]]])
+        except (KeyError, msgspec.ValidationError) as error:
+            raise StateError(f"snapshot of trays is unreadable: {error}") from error
+        self._cells.steps = steps
+        for tray, cells in waiting.items():
+            if tray in self._waiting:
+                self._waiting[tray] = {
+                    channel: cell for channel, cell in cells if self._tray.get(channel) == tray
+                }
+
+    def follow(self, old: Trays) -> None:
+        """Take over what waits when the line description changes."""
+        self.restore(old.snapshot())
+
     def _judged(self, cells: list[Cell], feature: str, row: int) -> list[Event]:
         if not any(isfinite(cell.values.get(feature, nan)) for cell in cells):
             return []
@@ -295,30 +368,36 @@ class Trays:
         found = []
         for place in result.outliers:
             cell, part = cells[place], result.parts[place]
-            ruleset = f"dpat({feature};{self._k:g})@1"
-            found.append(
-                Event(
-                    id=event_id("dpat", ruleset, cell.sensor, "finding", cell.t_last, cell.id),
-                    type="finding",
-                    rule="dpat",
-                    ruleset=ruleset,
-                    sensor=cell.sensor,
-                    t_first=cell.t_last,
-                    t_last=cell.t_last,
-                    value=part.value,
-                    detail={
-                        "cell": cell.id,
-                        "feature": feature,
-                        "lcl": part.lower,
-                        "meaning": f"{feature} of {cell.id} {part.reason}",
-                        "population": part.population,
-                        "rules": ["dpat"],
-                        "side": "high" if part.z > 0 else "low",
-                        "statistic": part.z,
-                        "tray": cell.tray,
-                        "ucl": part.upper,
-                    },
-                    row=row,
-                )
-            )
+            opened = _finding(cell, part, feature, self._k, row)
+            # A cell is unlike its tray once and for all: there is nothing that could end.
+            closed = closing(Opened(opened, 1, 1, 1), cell.t_last, None, cause="single")
+            found += [opened, msgspec.structs.replace(closed, row=row)]
         return found
+
+
+def _finding(cell: Cell, part: Part, feature: str, k: float, row: int) -> Event:
+    ruleset = f"dpat({feature};{k:g})@1"
+    return Event(
+        id=event_id("dpat", ruleset, cell.sensor, "finding", cell.t_last, cell.id),
+        type="finding",
+        rule="dpat",
+        ruleset=ruleset,
+        sensor=cell.sensor,
+        product=cell.product,
+        t_first=cell.t_last,
+        t_last=cell.t_last,
+        value=part.value,
+        detail={
+            "cell": cell.id,
+            "feature": feature,
+            "lcl": part.lower,
+            "meaning": f"{feature} of {cell.id} {part.reason}",
+            "population": part.population,
+            "rules": ["dpat"],
+            "side": "high" if part.z > 0 else "low",
+            "statistic": part.z,
+            "tray": cell.tray,
+            "ucl": part.upper,
+        },
+        row=row,
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from twin.detectors.outliers.cells import Cell, Cells, Trays, judge, tray_of, with_recipes
+from twin.errors import StateError
 from twin.model.batch import Batch
 from twin.model.index import LineIndex, SensorRow
 from twin.model.line import Channel, Line, Sensor, Station
@@ -106,11 +108,11 @@ def test_tray_speaks_when_it_is_complete(planted):
         if told:
             found[event.id] = told
     assert list(found) == [last.id]
-    assert [(e.rule, e.detail["feature"]) for e in found[last.id]] == [
-        ("dpat", "capacity"),
-        ("dpat", "efficiency"),
-    ]
-    (capacity, _) = found[last.id]
+    told = found[last.id]
+    assert [e.type for e in told] == ["finding", "finding_closed"] * 2
+    assert [e.detail["feature"] for e in told[::2]] == ["capacity", "efficiency"]
+    capacity = told[0]
+    assert told[1].detail["opened"] == capacity.id
     assert capacity.sensor == "f/i7"
     assert capacity.detail["side"] == "low"
     assert "robust sigma below the median" in capacity.detail["meaning"]
@@ -119,7 +121,8 @@ def test_tray_speaks_when_it_is_complete(planted):
 def test_recipe_somebody_names_counts(planted):
     """With the recipe of the line all cells of a tray are one population."""
     trays = Trays({"f/t1": [f"f/t1c{c:02d}" for c in range(COUNT)]}, ["capacity"])
-    told = [event for each in planted for event in trays.add(each, recipe="a")]
+    told = [e for each in planted for e in trays.add(each, recipe="a") if e.type == "finding"]
+    assert told
     assert {event.detail["population"] for event in told} == {"a f/t1"}
 
 
@@ -174,3 +177,21 @@ def test_cell_under_way_is_no_cell():
     first = [cell for event in events if (cell := of_file.add(event))]
     assert len(first) == COUNT
     assert first[0].values["efficiency"] > 1.2
+
+
+def test_a_tray_goes_on_where_it_was(planted):
+    """A snapshot in mid-formation changes nothing, and another line keeps the trays it knows."""
+    channels = {"f/t1": [f"f/t1c{c:02d}" for c in range(COUNT)]}
+    whole, first = Trays(channels), Trays(channels)
+    expected = whole.update(planted, lambda _: "")
+    half = len(planted) // 2
+    told = first.update(planted[:half], lambda _: "")
+    second = Trays(channels)
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.snapshot())))
+    told += second.update(planted[half:], lambda _: "")
+    assert told == expected
+    other = Trays({"f/t2": ["f/x1", "f/x2"]})
+    other.follow(first)
+    assert other.snapshot()["waiting"] == {"f/t2": []}
+    with pytest.raises(StateError, match="version 0"):
+        other.restore({"version": 0})
