@@ -41,6 +41,8 @@ def t_tail(t: float, df: float) -> float:
     if t == 0.0:
         return 0.5
     x = df / (df + t * t)
+    if x == 0.0:
+        return 0.0
     a, b = 0.5 * df, 0.5
     # 1 - x is t^2/(df + t^2), written so that nothing cancels for small t.
     front = _inverse_beta(df) * exp(a * log(x) + b * log(t * t / (df + t * t)))
