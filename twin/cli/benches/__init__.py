@@ -29,7 +29,7 @@ BENCHES = {
     "history": "samples into the embedded time-series store",
     "latency": "publish to alarm in an open board, under load",
     "memory": "a line with 100 000 sensors and the full rule set",
-    "nab": "anomaly scorer on the Numenta Anomaly Benchmark, if its files are there",
+    "nab": "anomaly scores of the Numenta Anomaly Benchmark",
     "start": "command to first live value on the board",
     "honesty": "findings of default charts on data in control, over what chance gives",
     "skab": "findings in published recordings of a water circuit",
