@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from twin.config.problems import some
 from twin.config.rule_sets import rule_sets_of
 from twin.detectors.spc import (
     attributes_problems,
@@ -13,6 +14,7 @@ from twin.detectors.spc import (
     rules,
     short_runs_problems,
 )
+from twin.detectors.spc.short_runs import is_short_run
 from twin.model.index import LineIndex
 from twin.model.line import ChartType, Role
 
@@ -66,6 +68,7 @@ def check_charts(
 
 def chart_warnings(index: LineIndex) -> Iterator[str]:
     """What works and is still not what a careful person would do, as sentences."""
+    yield from _waiting(index)
     for station in index.line.station:
         for sensor in station.sensor:
             if sensor.chart is None:
@@ -78,6 +81,24 @@ def chart_warnings(index: LineIndex) -> Iterator[str]:
                         f"{station.id}/{sensor.key}: {problem.message} "
                         f"({problem.key}); better: {problem.allowed}"
                     )
+
+
+def _waiting(index: LineIndex) -> Iterator[str]:
+    """Charts that have no limits yet, and what happens until they have."""
+    waiting: dict[bool, list[str]] = {True: [], False: []}
+    for row in index.sensors:
+        chart = row.spec.chart
+        if chart is None or chart.type is not ChartType.I or index.baselines.get(row.id):
+            continue
+        if chart.centre is None or chart.sigma is None:
+            waiting[is_short_run(row, index)].append(row.id)
+    for starts, ids in waiting.items():
+        if ids:
+            until = "are self-starting" if starts else "judge nothing"
+            yield (
+                f"{some(ids)}: charts without limits, which {until} until a baseline is fitted and "
+                "approved (linetwin baseline fit)"
+            )
 
 
 def _fatal(

@@ -43,7 +43,7 @@ from twin.detectors.spc.short_runs_problems import problems_of
 from twin.detectors.spc.tables import Tables
 from twin.model.batch import GOOD, Mark, recipe_code
 from twin.model.event import Event, iso
-from twin.model.line import ChartType, Role
+from twin.model.line import ChartType, Role, Sampling, Series
 from twin.model.points import PointFlag, Points
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def is_short_run(row: SensorRow, index: LineIndex) -> bool:
     """Whether a sensor has a chart that may be judged here.
 
     Those of type ``q``, ``dnom`` and ``z``, and of the usual type those without declared limits: they
-    are self-starting as long as the running recipe has no baseline.
+    are self-starting as long as the running recipe has no baseline. Raw samples of a periodic source
+    are not, because neighbours that are alike would look like a shift: they wait for a baseline.
     """
     chart, role = row.spec.chart, row.spec.role
     if chart is None or role is Role.STATE:
@@ -100,7 +101,10 @@ def is_short_run(row: SensorRow, index: LineIndex) -> bool:
     if role is Role.COUNTER and not makes_points(row, index):
         return False
     declared = chart.centre is not None and chart.sigma is not None
-    return chart.type in _KINDS or (chart.type is ChartType.I and not declared)
+    if chart.type in _KINDS:
+        return True
+    alike = chart.series is Series.RAW and row.spec.sampling is not Sampling.EVENT
+    return chart.type is ChartType.I and not declared and not alike
 
 
 class ShortRuns(Logic):
