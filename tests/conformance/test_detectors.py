@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 
 import msgspec
@@ -13,27 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import twin.detectors
-from twin.detectors import validity, validity_kernel, warm
-from twin.detectors.outliers import (
-    anomaly,
-    anomaly_experts,
-    anomaly_tail,
-    anomaly_walk,
-    group_anomaly_kernel,
-    group_anomaly_model,
-    hampel,
-    hampel_kernel,
-    noise_kernel,
-)
-from twin.detectors.spc import (
-    attributes_kernel,
-    by_recipe,
-    count_limits,
-    groups_kernel,
-    kernel,
-    normal_score,
-    short_runs_kernel,
-)
+from twin.detectors import warm
 from twin.errors import StateError
 from twin.model.batch import BAD, Batch, Mark
 from twin.model.event import line_of
@@ -42,13 +24,29 @@ JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 S = 1_000_000_000
 
 
-KERNELS = (
-    *(anomaly, anomaly_experts, anomaly_tail, anomaly_walk),
-    *(attributes_kernel, by_recipe, count_limits, groups_kernel, hampel, hampel_kernel, kernel),
-    *(group_anomaly_kernel, group_anomaly_model, noise_kernel),
-    *(normal_score, short_runs_kernel, validity, validity_kernel),
-)
-"""Modules with compiled functions."""
+def _compiled_in(module):
+    return {name: thing for name, thing in vars(module).items() if hasattr(thing, "py_func")}
+
+
+KERNELS = [
+    module
+    for module in (
+        import_module(found.name)
+        for found in pkgutil.walk_packages(twin.detectors.__path__, "twin.detectors.")
+    )
+    if _compiled_in(module)
+]
+"""Modules with compiled functions; those of a new detector are found by themselves."""
+
+
+def compiled():
+    """Forms in which each compiled function exists."""
+    functions = {
+        f"{thing.py_func.__module__}.{thing.py_func.__name__}": thing
+        for module in KERNELS
+        for thing in _compiled_in(module).values()
+    }
+    return {name: len(function.signatures) for name, function in functions.items()}
 
 
 def lines(events):
@@ -312,9 +310,8 @@ def test_compiled_equals_plain_python(kind, line, stream, monkeypatch):
     compiled = kind(line())
     expected = run(compiled, batch)
     for module in KERNELS:
-        for name, thing in list(vars(module).items()):
-            if hasattr(thing, "py_func"):
-                monkeypatch.setattr(module, name, thing.py_func)
+        for name, thing in _compiled_in(module).items():
+            monkeypatch.setattr(module, name, thing.py_func)
     plain = kind(line())
     assert expected == run(plain, batch)
     assert compiled.snapshot() == plain.snapshot()
@@ -334,17 +331,9 @@ def test_one_compiled_version(kind, line, stream):
         place=np.repeat(batch.place, 2)[::2],
     )
     wide.sensor.flags.writeable = False
+    before = compiled()
     detector.update(wide)
-    kernels = (
-        attributes_kernel.attribute_rows,
-        kernel.chart_rows,
-        groups_kernel.group_rows,
-        hampel_kernel.hampel_rows,
-        anomaly_walk.anomaly_rows,
-        short_runs_kernel.short_run_rows,
-        validity_kernel.validity_rows,
-    )
-    assert [len(each.signatures) for each in kernels] == [1] * len(kernels)
+    assert compiled() == before
 
 
 def test_sensor_outside_the_line_is_refused(kind, line):
