@@ -45,6 +45,7 @@ _WIDEST = 1.5
 _FINE = 40
 _MOST_POINTS = 200_000
 _STEADY = 1e-10
+_SELDOM = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +166,14 @@ def _normal(x: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 def _sum(machine: Automaton, weights: _Weights, longest: int) -> float:
     """Sum of the probabilities that there was no signal yet."""
-    table, cell = machine.table, machine.cell
+    table = machine.table
     cells, n = weights.first.shape
     states = len(table)
     symbols = np.arange(table.shape[1])
     to_cell = symbols // 2 if machine.steps else symbols
-    groups = [np.flatnonzero(cell == c) for c in range(cells)]
     follow = np.where(table == SIGNAL, states, table)
     alone = weights.whole.shape[1] == 1
+    moves = _moves(machine, weights, follow, to_cell)
     alive = np.ones((states + 1, n))
     alive[states] = 0.0
     total, survival, hazard, calm = 1.0, 1.0, 1.0, 0
@@ -187,27 +188,53 @@ def _sum(machine: Automaton, weights: _Weights, longest: int) -> float:
         if survival < 1e-15 or (calm >= 10 and count > 2 * longest):
             break
         after = np.zeros_like(alive)
-        means = np.einsum("qn,n->q", alive, _basis(n)[1]) if alone else None
-        for c, rows in enumerate(groups):
-            if not len(rows):
-                continue
+        means = alive @ _basis(n)[1] if alone else None
+        for c in range(cells):
+            rows, into = moves[c]
             sums = np.zeros((len(rows), n))
-            for s, target in zip(symbols, to_cell, strict=True):
-                up = machine.steps and s % 2 == 1
-                if target == c and machine.steps:
-                    side = weights.above if up else weights.below
-                    sums += alive[follow[rows, s]] @ side[c].T
-                elif machine.steps and (target > c) != up:
-                    continue
-                elif means is not None:
-                    sums += weights.first[target].sum() * means[follow[rows, s], None]
+            for target, to, part in into:
+                if means is not None and part is None:
+                    sums += weights.first[target].sum() * means[to, None]
                 else:
-                    sums += alive[follow[rows, s]] @ weights.whole[c, :, target].T
+                    sums += alive[to] @ (weights.whole[c, :, target] if part is None else part).T
             after[rows] = sums
         alive = after
     if survival < 1e-15:
         return total
     return total + survival * (1.0 - hazard) / hazard if hazard > 0 else np.inf
+
+
+def _moves(
+    machine: Automaton,
+    weights: _Weights,
+    follow: NDArray[np.int64],
+    to_cell: NDArray[np.int64],
+) -> list[
+    tuple[NDArray[np.int64], list[tuple[int, NDArray[np.int64], NDArray[np.float64] | None]]]
+]:
+    """For each cell the states in it, and where they go: cell, states there, weights.
+
+    Weights are None for a whole cell. Moves that always signal, or that hardly ever happen, are
+    left out.
+    """
+    dead = len(follow)
+    seldom = np.abs(weights.whole).max(axis=(1, 3)) < _SELDOM
+    answer = []
+    for c in range(len(weights.first)):
+        rows = np.flatnonzero(machine.cell == c)
+        into: list[tuple[int, NDArray[np.int64], NDArray[np.float64] | None]] = []
+        for s, target in enumerate(to_cell.tolist()):
+            up = s % 2 == 1
+            to = follow[rows, s]
+            part = None
+            if machine.steps and target == c:
+                part = weights.above[c] if up else weights.below[c]
+            elif machine.steps and (target > c) != up:
+                continue
+            if not seldom[c, target] and not np.all(to == dead):
+                into.append((target, to, part))
+        answer.append((rows, into))
+    return answer
 
 
 def _first(to_cell: NDArray[np.int64], steps: bool) -> list[tuple[int, int]]:
