@@ -17,49 +17,45 @@ Points that are not normal get a map to normal scores, so that limits in sigma k
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from twin.detectors.series import Series as SeriesDetector
 from twin.detectors.series import silence_s
 from twin.detectors.spc import (
     autocorrelation,
-    normalise,
+    baseline_tests,
     residual_model,
     sampling,
-    shewhart,
-    stability,
 )
-from twin.detectors.spc.normality import anderson_darling
+from twin.detectors.spc.baseline_points import (
+    NotEnoughError,
+    Plotted,
+    good_rows,
+    located,
+    only,
+    plotted,
+)
+from twin.detectors.spc.baseline_tests import FAILS, Outside
 from twin.detectors.spc.rules import PRESETS
 from twin.model.baseline import Baseline, Exclusion
-from twin.model.batch import BAD, GOOD, Batch, Mark, recipe_code
+from twin.model.batch import BAD, Batch, recipe_code
 from twin.model.event import iso
-from twin.model.index import LineIndex, SensorRow
-from twin.model.line import Chart, Role, Sampling, Series, Spread
+from twin.model.line import Chart, Role, Sampling, Series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from twin.model.index import LineIndex, SensorRow
+
     F64 = NDArray[np.float64]
 
-__all__ = ["FAILS", "Ask", "Fit", "LeftOut", "Outside", "fit", "only"]
+__all__ = ["FAILS", "Ask", "Fit", "LeftOut", "Outside", "fit"]
 
 SUBGROUPS, INDIVIDUALS, APPROVED, RESIDUALS, TIMES = 25, 100, 300, 200, 20
 """Fewest points: subgroups, individuals, individuals of a chart in force, residuals, and how many
 correlation times residuals must cover."""
-_STABLE_P, _NORMAL_P, _CHANCE_P = 0.01, 0.01, 0.01
 _MOST_EXCLUDED = 0.1
-_RESOLUTION = 0.5
-_EQUAL = 0.5
-_CORRELATED = 0.2
-_TWICE = 1.5
-"""Findings may be so many times the nominal number before anybody doubts the baseline."""
-
-FAILS = ("level", "scatter", "in_control", "rehearsal", "resolution", "independent", "enough")
-"""Tests that a baseline in force has to pass; ``normal`` is answered by the map instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +87,6 @@ class Ask:
     supersedes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """A point of the retrospective chart beyond three sigma: look for its cause.
-
-    Attributes:
-        time_ns: Event time.
-        value: Plotted value.
-        z: Distance from the centre in sigma.
-        round: 1, or 2 for points that show only without those of the first round.
-    """
-
-    time_ns: int
-    value: float
-    z: float
-    round: int
-
-
 @dataclass(slots=True)
 class Fit:
     """What came out.
@@ -127,43 +106,6 @@ class Fit:
     outside: list[Outside] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Points:
-    time_ns: NDArray[np.int64]
-    value: F64
-    spread: F64
-
-
-class _NotEnoughError(Exception):
-    """There is no baseline in these data."""
-
-
-def only(index: LineIndex, sensor: str, batch: Batch) -> tuple[LineIndex, SensorRow, Batch]:
-    """A line of one sensor (and the one that brings its set-point) with the samples of these.
-
-    Raises:
-        KeyError: The line has no such sensor.
-    """
-    row = index.by_id[sensor]
-    wanted = [row]
-    chart = row.spec.chart
-    if chart is not None and chart.set_point:
-        set_point = index.by_id.get(f"{row.station.id}/{chart.set_point}")
-        wanted += [] if set_point is None else [set_point]
-    rows = [SensorRow(i, r.id, r.station, r.spec) for i, r in enumerate(wanted)]
-    number = np.full(len(index), -1, np.int32)
-    number[[r.index for r in wanted]] = np.arange(len(wanted))
-    part = batch.take(number[batch.sensor] >= 0)
-    small = LineIndex(
-        index.line,
-        index.version,
-        rows,
-        {r.id: r for r in rows},
-        control=index.control,
-    )
-    return small, rows[0], replace(part, sensor=number[part.sensor])
-
-
 def fit(index: LineIndex, sensor: str, batch: Batch, ask: Ask) -> Fit:
     """Fit a candidate.
 
@@ -178,7 +120,7 @@ def fit(index: LineIndex, sensor: str, batch: Batch, ask: Ask) -> Fit:
     work = _Work(small, row, part, ask)
     try:
         work.run()
-    except _NotEnoughError as error:
+    except NotEnoughError as error:
         work.fit.missing.append(str(error))
     return work.fit
 
@@ -204,22 +146,18 @@ class _Work:
         self._valid()
         for cut in self.ask.left_out:
             self._leave_out(cut)
+        self._not_too_much()
         self._sampling()
         self._correlation()
         draft = self._draft()
-        points = self._points(draft)
-        draft = self._enough(self._located(draft, points), points)
-        self._retrospective(draft, points)
-        draft = self._normal(draft, points)
-        self._tests(draft, points)
+        points = plotted(self.index, self.row, self.batch, draft)
+        draft = located(draft, points)
+        self._enough(draft, points)
+        self.fit.outside = baseline_tests.outside(draft, points)
+        self._say(f"retrospective chart: {len(self.fit.outside)} points beyond three sigma")
+        draft = self._tested(draft, points)
         self._rehearse(draft)
         self.fit.failed = [name for name in FAILS if self.tests.get(name) is False]
-        excluded = sum(e.points for e in self.excluded)
-        if excluded > _MOST_EXCLUDED * (len(points.value) + excluded):
-            raise _NotEnoughError(
-                f"{excluded} of {len(points.value) + excluded} points are left out, more than "
-                f"{_MOST_EXCLUDED:.0%}: this period is no baseline"
-            )
         self.fit.baseline = draft.model_copy(
             update={"tests": dict(self.tests), "excluded": self.excluded}
         )
@@ -233,13 +171,13 @@ class _Work:
         spec = self.row.spec
         plan = self.index.control.get(spec.control, {})
         if plan.get("class") == "SAFETY":
-            raise _NotEnoughError("safety limits are fixed by people and never fitted to data")
+            raise NotEnoughError("safety limits are fixed by people and never fitted to data")
         if spec.role is Role.STATE:
-            raise _NotEnoughError("a state has no mean and no scatter")
+            raise NotEnoughError("a state has no mean and no scatter")
         if spec.role is Role.COUNTER and self.ask.series is not Series.BLOCK:
-            raise _NotEnoughError("a counter only rises: chart its rate with --series block")
+            raise NotEnoughError("a counter only rises: chart its rate with --series block")
         if self.ask.series == "auto" and plan.get("chart", "") == "limit":
-            raise _NotEnoughError("the control plan watches it by fixed limits, without statistics")
+            raise NotEnoughError("the control plan watches it by fixed limits, without statistics")
 
     def _recipe(self) -> None:
         mine = self.batch.sensor == self.row.index
@@ -250,24 +188,19 @@ class _Work:
                 keep |= mine  # nobody said which recipe ran; the person who asks does
             self.batch = self.batch.take(keep)
             if not (self.batch.sensor == self.row.index).any():
-                raise _NotEnoughError(f"no sample was taken while recipe {self.ask.recipe!r} ran")
+                raise NotEnoughError(f"no sample was taken while recipe {self.ask.recipe!r} ran")
         elif len(found) > 1:
-            raise _NotEnoughError(
+            raise NotEnoughError(
                 f"{len(found)} recipes ran in this period; name one with --recipe, because a"
                 " mixture has neither their means nor their scatter"
             )
 
     def _valid(self) -> None:
         mine = self.batch.sensor == self.row.index
-        good = (
-            mine
-            & (self.batch.quality == GOOD)
-            & np.isfinite(self.batch.value)
-            & ((self.batch.marks & (Mark.INVALID | Mark.LATE)) == 0)
-        )
+        good = good_rows(self.batch, self.row.index)
         self._say(f"{int(mine.sum())} samples, {int((mine & ~good).sum())} of them invalid or late")
         if int(good.sum()) < SUBGROUPS:
-            raise _NotEnoughError(f"{int(good.sum())} valid samples; {SUBGROUPS} are the least")
+            raise NotEnoughError(f"{int(good.sum())} valid samples; {SUBGROUPS} are the least")
         self.good = good
 
     def _leave_out(self, cut: LeftOut) -> None:
@@ -275,7 +208,7 @@ class _Work:
         hit = self.good & (time >= cut.first_ns) & (time <= cut.last_ns)
         count = int(hit.sum())
         if not count:
-            raise _NotEnoughError(
+            raise NotEnoughError(
                 f"nothing to leave out between {iso(cut.first_ns)} and {iso(cut.last_ns)}"
             )
         self.batch.quality[hit] = BAD
@@ -291,6 +224,15 @@ class _Work:
         )
         self._say(f"{count} samples left out: {cut.cause}")
 
+    def _not_too_much(self) -> None:
+        excluded = sum(e.points for e in self.excluded)
+        samples = int(self.good.sum()) + excluded
+        if excluded > _MOST_EXCLUDED * samples:
+            raise NotEnoughError(
+                f"{excluded} of {samples} samples are left out, more than"
+                f" {_MOST_EXCLUDED:.0%}: this period is no baseline"
+            )
+
     def _sampling(self) -> None:
         """Nominal step, and whether the source sends only changes."""
         time, value = self.batch.time_ns[self.good], self.batch.value[self.good]
@@ -304,18 +246,28 @@ class _Work:
             self.step_s = typical if regular > 0.9 else None
         said = sampling.reporting(time, value)
         if said.by_exception and spec.sampling is Sampling.PERIODIC:
-            raise _NotEnoughError(
+            raise NotEnoughError(
                 f"the source sends only changes ({said.small} equal or small steps, {said.turns}"
                 ' turns): declare sampling = "by_exception" with max_silence_s and period_s'
             )
 
+    def _observed(self) -> tuple[NDArray[np.int64], F64]:
+        """Times and values, or deviations from the set-point, of what may be judged."""
+        if self.row.spec.chart is None or not self.row.spec.chart.set_point:
+            return self.batch.time_ns[self.good], self.batch.value[self.good]
+        as_they_are = self._record(Series.RAW, {})
+        points = plotted(self.index, self.row, self.batch, as_they_are)
+        if not len(points):
+            raise NotEnoughError("no sample has a set-point to be compared with")
+        return points.time_ns, points.value
+
     # -- series -----------------------------------------------------------------------------------
 
     def _correlation(self) -> None:
-        time, value = self.batch.time_ns[self.good], self.batch.value[self.good]
+        time, value = self._observed()
         held = self.row.spec.sampling is Sampling.BY_EXCEPTION
         if held and self.step_s is None:
-            raise _NotEnoughError("a source that sends only changes needs period_s")
+            raise NotEnoughError("a source that sends only changes needs period_s")
         if held and self.step_s is not None:
             silence = round(silence_s(self.row) * 1e9)
             grid = sampling.hold(time, value, round(self.step_s * 1e9), silence).value
@@ -328,7 +280,7 @@ class _Work:
                 grid, self.step_s = value, None
         known = grid[np.isfinite(grid)]
         if float(np.ptp(known)) <= 0.0:
-            raise _NotEnoughError(f"all {len(known)} values are {known[0]:g}: nothing varies")
+            raise NotEnoughError(f"all {len(known)} values are {known[0]:g}: nothing varies")
         self.period = grid
         if len(known) < 4 * (residual_model.ORDER + 1):
             return
@@ -342,9 +294,8 @@ class _Work:
 
     def _draft(self) -> Baseline:
         """The record with its series chosen and centre 0, sigma 1 still to be estimated."""
-        ask, spec = self.ask, self.row.spec
-        series = ask.series
-        chart = spec.chart or Chart()
+        ask, series = self.ask, self.ask.series
+        chart = self.row.spec.chart or Chart()
         update: dict[str, Any] = {}
         if series == "auto" and chart.series in {Series.BLOCK, Series.PIECE, Series.THIN}:
             series = chart.series
@@ -356,17 +307,22 @@ class _Work:
         if series is Series.BLOCK:
             update = {"block_s": ask.block_s or chart.block_s}
             if update["block_s"] is None:
-                raise _NotEnoughError(self._block_hint())
+                raise NotEnoughError(self._block_hint())
         if series is Series.PIECE:
             update = {"size": ask.size or chart.size}
+        return self._record(Series(series), update)
+
+    def _record(self, series: Series, update: dict[str, Any]) -> Baseline:
+        """A record without centre and sigma."""
+        ask = self.ask
         return Baseline(
             id=ask.id,
             version=ask.version,
             sensor=self.row.id,
             recipe=ask.recipe,
             tool=ask.tool,
-            unit=spec.unit,
-            series=Series(series),
+            unit=self.row.spec.unit,
+            series=series,
             centre=0.0,
             sigma=1.0,
             phi=self.phi,
@@ -392,12 +348,12 @@ class _Work:
         grid = self.period
         known = int(np.isfinite(grid).sum())
         if known < INDIVIDUALS:
-            raise _NotEnoughError(f"{known} samples; {INDIVIDUALS} are the least")
+            raise NotEnoughError(f"{known} samples; {INDIVIDUALS} are the least")
         if known < RESIDUALS:
             if not forced and residual_model.independent(grid):
                 self._say("neighbours are independent: every sample is plotted")
                 return None
-            raise _NotEnoughError(
+            raise NotEnoughError(
                 f"{known} samples; a model of the past needs {RESIDUALS}"
                 f" and {TIMES} correlation times, more is better"
             )
@@ -407,7 +363,7 @@ class _Work:
         try:
             found = residual_model.choose(grid, TIMES)
         except residual_model.TooShortError as error:
-            raise _NotEnoughError(str(error)) from error
+            raise NotEnoughError(str(error)) from error
         self.tests["independent_values"] = round(found.independent, 1)
         self.tests["level_p"] = round(found.level_p, 4)
         self.tests["level_is"] = "follows the signal" if found.follows else "fixed"
@@ -419,212 +375,55 @@ class _Work:
 
     # -- points -----------------------------------------------------------------------------------
 
-    def _points(self, draft: Baseline, batch: Batch | None = None) -> _Points:
-        """Plotted points of the draft, made by the code that makes them while the line runs."""
-        batch = self.batch if batch is None else batch
-        if draft.series is Series.RAW and not self._follows():
-            good = self.good if batch is self.batch else _good(batch, self.row.index)
-            value = batch.value[good]
-            return _Points(batch.time_ns[good], value, np.full(len(value), np.nan))
-        spec = self.row.spec
-        within = draft.series in {Series.BLOCK, Series.PIECE}
-        chart = (spec.chart or Chart()).model_copy(
-            update={
-                "series": draft.series,
-                "centre": None,
-                "sigma": None,
-                "block_s": draft.block_s,
-                "size": draft.size,
-                "spread": Spread.S if within else Spread.NONE,
-            }
-        )
-        row = replace(self.row, spec=spec.model_copy(update={"chart": chart}))
-        rows = [row, *self.index.sensors[1:]]
-        line = replace(
-            self.index,
-            sensors=rows,
-            by_id={r.id: r for r in rows},
-            baselines={row.id: [draft.model_copy(update={"recipe": "", "shape": []})]},
-        )
-        found = SeriesDetector(line).update(batch)
-        known = np.isfinite(found.value)
-        return _Points(found.time_ns[known], found.value[known], found.spread[known])
-
-    def _follows(self) -> bool:
-        return self.row.spec.chart is not None and bool(self.row.spec.chart.set_point)
-
-    def _located(self, draft: Baseline, points: _Points) -> Baseline:
-        """Centre and sigma of the plotted points, with the name of the estimator."""
-        x = points.value
-        if len(x) < 2 or float(np.ptp(x)) <= 0.0:
-            raise _NotEnoughError(f"{len(x)} points that differ in nothing; there is no scatter")
-        sigma, how = float(x.std(ddof=1)), "standard deviation of the points"
-        if draft.series is not Series.RESIDUAL:
-            sigma = shewhart.individuals(x).sigma
-            how = "mean moving range"
-            phi = autocorrelation.lag_correlation(x)
-            if draft.series is Series.RAW and 2.0 / sqrt(len(x)) < phi < 1.0:
-                # Neighbours that resemble each other differ less than others do.
-                sigma, how = sigma / sqrt(1.0 - phi), f"mean moving range, correlation {phi:.3f}"
-        update: dict[str, Any] = {
-            "centre": float(x.mean()),
-            "sigma": sigma,
-            "estimator": how,
-            "n": len(x),
-            "start": iso(int(points.time_ns[0])),
-            "end": iso(int(points.time_ns[-1])),
-        }
-        spread = points.spread[np.isfinite(points.spread)]
-        if len(spread) and float(np.mean(spread**2)) > 0.0:
-            update["sigma_within"] = float(np.sqrt(np.mean(spread**2)))
-        if not sigma > 0.0:
-            raise _NotEnoughError("neighbouring points are equal: there is no scatter")
-        return draft.model_copy(update=update)
-
-    def _enough(self, draft: Baseline, points: _Points) -> Baseline:
-        n = len(points.value)
+    def _enough(self, draft: Baseline, points: Plotted) -> None:
+        n = len(points)
         subgroups = draft.series in {Series.BLOCK, Series.PIECE}
         least = SUBGROUPS if subgroups else INDIVIDUALS
         if draft.series is Series.RESIDUAL:
             least = RESIDUALS
         if n < least:
-            raise _NotEnoughError(f"{n} points of series {draft.series}; {least} are the least")
+            raise NotEnoughError(f"{n} points of series {draft.series}; {least} are the least")
         self.tests["enough"] = subgroups or n >= APPROVED
         if not self.tests["enough"]:
             self._say(f"{n} points: enough to begin with, {APPROVED} for a chart in force")
-        return draft
 
     # -- judgement --------------------------------------------------------------------------------
 
-    def _retrospective(self, draft: Baseline, points: _Points) -> None:
-        """List points beyond three sigma in two rounds; only a named cause takes one out."""
-        z = (points.value - draft.centre) / draft.sigma
-        rest = np.ones(len(z), np.bool_)
-        for turn in (1, 2):
-            hit = rest & (np.abs(z) > 3.0)
-            self.fit.outside += [
-                Outside(int(points.time_ns[i]), float(points.value[i]), float(z[i]), turn)
-                for i in np.flatnonzero(hit)
-            ]
-            rest &= ~hit
-            kept = points.value[rest]
-            if not hit.any() or len(kept) < SUBGROUPS:
-                break
-            again = self._located(draft, _Points(points.time_ns[rest], kept, points.spread[rest]))
-            z = (points.value - again.centre) / again.sigma
-        self._say(f"retrospective chart: {len(self.fit.outside)} points beyond three sigma")
+    def _tested(self, draft: Baseline, points: Plotted) -> Baseline:
+        draft, told, text = baseline_tests.normal(draft, points)
+        self._note(told, text)
+        value = self.batch.value[self.good]
+        self._note(*baseline_tests.resolution(draft, value, self.row.spec.resolution))
+        self._note(baseline_tests.stable(draft, points, self.tests))
+        return draft
 
-    def _normal(self, draft: Baseline, points: _Points) -> Baseline:
-        """Test for normality; individual points that fail get a map to normal scores."""
-        test = anderson_darling(points.value)
-        self.tests["anderson_darling"] = round(test.statistic, 4)
-        self.tests["anderson_darling_p"] = float(f"{test.p:.3g}")
-        self.tests["normal"] = test.p >= _NORMAL_P
-        individual = draft.series in {Series.RAW, Series.RESIDUAL, Series.THIN}
-        if self.tests["normal"] or not individual:
-            return draft
-        if len(points.value) < normalise.FEWEST:
-            self._say("points are not normal, and too few for a map to normal scores")
-            return draft
-        spread = float(points.value.std(ddof=1))
-        draft = draft.model_copy(
-            update={"sigma": spread, "estimator": "standard deviation, shaped"}
-        )
-        try:
-            shape = normalise.shape_of((points.value - draft.centre) / spread)
-        except ValueError as error:
-            self._say(f"points are not normal; no map: {error}")
-            return draft
-        self._say(f"points are not normal (p {test.p:.2g}): {len(shape)} knots map them to scores")
-        return draft.model_copy(update={"shape": shape})
-
-    def _tests(self, draft: Baseline, points: _Points) -> None:
-        z = _scores(draft, points.value)
-        self.tests["skewness"], self.tests["excess"] = _moments(z)
-        self._resolution(draft)
-        if draft.series not in {Series.RAW, Series.RESIDUAL}:
-            self.tests["level_p"] = round(stability.level_p(z), 4)
-        self.tests["level"] = (
-            self.tests.get("level_is") == "follows the signal"
-            or float(self.tests.get("level_p", 1.0)) >= _STABLE_P
-        )
-        p = stability.scatter_p(z)
-        self.tests["scatter_p"] = round(p, 4)
-        self.tests["scatter"] = p >= _STABLE_P
-        phi = autocorrelation.lag_correlation(points.value)
-        self.tests["phi_of_points"] = round(phi, 4)
-        self.tests["independent"] = abs(phi) < max(_CORRELATED, 3.0 / sqrt(len(z)))
-        found = stability.openings(np.abs(z) > 3.0)
-        chance = stability.too_many_p(found, _TWICE * stability.point_rate() * len(z))
-        self.tests["findings"] = float(found)
-        self.tests["in_control"] = chance >= _CHANCE_P
-
-    def _resolution(self, draft: Baseline) -> None:
-        values = self.batch.value[self.good]
-        step = self.row.spec.resolution or sampling.resolution(values)
-        self.tests["resolution_sigma"] = round(step / draft.sigma, 4)
-        equal = float(np.mean(np.diff(values) == 0.0))
-        self.tests["equal_neighbours"] = round(equal, 4)
-        single = draft.series in {Series.RAW, Series.RESIDUAL}
-        self.tests["resolution"] = not single or equal < _EQUAL
-        if single and step > _RESOLUTION * draft.sigma:
-            self._say(
-                f"resolution {step:g} is {step / draft.sigma:.2g} sigma: zone rules are blind here"
-            )
+    def _note(self, told: dict[str, float | str | bool], text: str = "") -> None:
+        self.tests |= told
+        if text:
+            self._say(text)
 
     def _rehearse(self, draft: Baseline) -> None:
         """Fit the first half alone and judge the second: does the past say what comes next?"""
         if draft.series not in {Series.RAW, Series.RESIDUAL} or draft.n < 2 * RESIDUALS:
             return
         mine = np.flatnonzero(self.good)
-        at = mine[len(mine) // 2]
-        first = _Work(self.index, self.row, self.batch.part(0, int(at)), self.ask)
-        first.ask = replace(self.ask, left_out=(), recipe="", series=draft.series)
-        first.fit = Fit()
+        early = self.batch.part(0, int(mine[len(mine) // 2]))
+        ask = replace(self.ask, left_out=(), recipe="", series=draft.series)
         try:
-            first._valid()
-            first.step_s = self.step_s
-            first._correlation()
-            half = first._draft()
-            before = first._points(half)
-            half = first._normal(first._located(half, before), before)
-        except _NotEnoughError:
+            half, last_ns = _Work(self.index, self.row, early, ask).half(self.step_s)
+        except NotEnoughError:
             return
-        after = self._points(half)
-        z = _scores(half, after.value[after.time_ns > before.time_ns[-1]])
-        found = stability.openings(np.abs(z) > 3.0)
-        expected = stability.point_rate() * len(z)
-        if not expected:
-            return
-        chance = stability.too_many_p(found, _TWICE * expected)
-        self.tests["rehearsal_ratio"] = round(found / expected, 3)
-        self.tests["rehearsal"] = chance >= _CHANCE_P
-        self._say(
-            f"the first half judges the second: {found} findings, {expected:.1f} expected by chance"
-        )
+        points = plotted(self.index, self.row, self.batch, half)
+        after = points.time_ns > last_ns
+        later = Plotted(points.time_ns[after], points.value[after], points.spread[after])
+        self._note(*baseline_tests.rehearsal(half, later))
 
-
-def _good(batch: Batch, sensor: int) -> NDArray[np.bool_]:
-    usable: NDArray[np.bool_] = (
-        (batch.sensor == sensor)
-        & (batch.quality == GOOD)
-        & np.isfinite(batch.value)
-        & ((batch.marks & (Mark.INVALID | Mark.LATE)) == 0)
-    )
-    return usable
-
-
-def _scores(draft: Baseline, value: F64) -> F64:
-    return normalise.scores((value - draft.centre) / draft.sigma, draft.shape)
-
-
-def _moments(z: F64) -> tuple[float, float]:
-    """Skewness and excess kurtosis."""
-    away = z - z.mean()
-    spread = float(away.std())
-    if spread <= 0.0:
-        return 0.0, 0.0
-    return (
-        round(float(np.mean(away**3)) / spread**3, 3),
-        round(float(np.mean(away**4)) / spread**4 - 3.0, 3),
-    )
+    def half(self, step_s: float | None) -> tuple[Baseline, int]:
+        """A draft of this period as far as charts need it, and the event time of its last point."""
+        self._valid()
+        self.step_s = step_s
+        self._correlation()
+        draft = self._draft()
+        points = plotted(self.index, self.row, self.batch, draft)
+        draft, _, _ = baseline_tests.normal(located(draft, points), points)
+        return draft, int(points.time_ns[-1])

@@ -246,6 +246,28 @@ def test_declared_exception_reporting_is_rebuilt():
     assert base.n > 7000
 
 
+def test_a_wanted_value_that_moves_is_no_scatter():
+    """With a set-point the deviation is fitted, however often the wanted value changes."""
+    rng = np.random.default_rng(13)
+    wanted = np.repeat([20.0, 60.0, 40.0, 80.0], 500)
+    sensors = [
+        Sensor(key="x", period_s=1.0, chart=Chart(rules="shewhart", set_point="want")),
+        Sensor(key="want", period_s=1.0),
+    ]
+    station = Station(id="s", sensor=sensors)
+    rows = [SensorRow(i, f"s/{spec.key}", station, spec) for i, spec in enumerate(sensors)]
+    index = LineIndex(Line(), "0" * 16, rows, {row.id: row for row in rows})
+    value = np.column_stack([wanted, wanted + 0.3 + 0.5 * rng.standard_normal(2000)]).ravel()
+    time_ns = np.repeat(START + np.arange(2000), 2) * 1_000_000_000
+    samples = Batch.of(np.tile([1, 0], 2000), time_ns, value)
+
+    base = fit(index, "s/x", samples, ASK).baseline
+
+    assert base.series is Series.RAW
+    assert base.centre == pytest.approx(0.3, abs=0.05)
+    assert base.sigma == pytest.approx(0.5, rel=0.06)
+
+
 def test_the_fit_does_not_change_its_samples():
     """Leaving out works on a copy."""
     x = batch(np.random.default_rng(1).standard_normal(500))
