@@ -123,7 +123,7 @@ def closed_at(
     product: str | None,
     place: float | None,
 ) -> Event:
-    """The same, from what kernels report about the sample that closes.
+    """The same for an event of type ``finding`` whose rules and side are known, in half the time.
 
     Args:
         finding: What closes.
@@ -136,13 +136,32 @@ def closed_at(
         product: Product id, or None.
         place: Metre or slot, or None.
     """
-    detail = {
-        "opened": finding.event.id,
-        "cause": cause,
-        "samples": samples,
-        "closed_at": iso(time_ns),
-    }
-    return _closed(finding, t_last, i, value, product, place, detail)
+    opened = finding.event
+    rule, ruleset, sensor, first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
+    said = opened.detail
+    return Event(
+        id=id_of(
+            f"{rule}\x1f{ruleset}\x1f{sensor}\x1ffinding_closed\x1f{first}\x1f{finding.number}"
+        ),
+        type="finding_closed",
+        rule=rule,
+        ruleset=ruleset,
+        sensor=sensor,
+        product=product,
+        place=place,
+        t_first=first,
+        t_last=t_last,
+        value=value,
+        detail={
+            "opened": opened.id,
+            "cause": cause,
+            "samples": samples,
+            "closed_at": iso(time_ns),
+            "rules": said["rules"],
+            "side": said["side"],
+        },
+        row=i,
+    )
 
 
 def _closed(

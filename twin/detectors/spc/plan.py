@@ -88,8 +88,8 @@ class Plan:
             voices: Those of the charts before.
         """
         chart = self.chart
-        key = (self.chosen.name, chart.ewma_lambda, chart.ewma_l, self.fixed)
-        key += (chart.cusum_k, chart.cusum_h)
+        ewma = (chart.ewma_lambda, chart.ewma_l, self.fixed)
+        key = (self.chosen.name, ewma, chart.cusum_k, chart.cusum_h)
         if key not in voices:
             voices[key] = Voice(self.chosen, chart, fixed_ewma=self.fixed)
         return voices[key]
