@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -204,6 +206,25 @@ def test_a_hole_closes_and_keeps_what_was_learned():
     assert {e.detail["cause"] for e in closed} == {"gap"}
     assert detector.state("g")["verdict"] == "in control"
     assert detector.state("g")["learned"] == ROWS
+
+
+def test_a_new_version_of_the_line_keeps_what_an_unchanged_group_learned():
+    """Another, wider group beside it changes nothing; another rate learns anew."""
+    x = normal(900)
+    x[700:] += 4.0
+    old, other = GroupAnomaly(line()), GroupAnomaly(line(rate=1e-5))
+    feed(old, x[:800])
+    index = line(p=6)
+    first = Group(id="wide", kind="anomaly", sensors=list(index.by_id), baseline_rows=900)
+    spec = line().line.group[0]
+    new = GroupAnomaly(replace(index, line=Line(group=[first, spec])))
+
+    assert new.follow(old) == []
+    assert new.state("g") == old.state("g")
+    assert new.state("wide")["learned"] == 0
+    assert feed(new, x[800:], start=800) == feed(old, x[800:], start=800)
+    assert {event.detail["cause"] for event in other.follow(old)} == {"settings"}
+    assert other.state("g")["learned"] == 0
 
 
 def test_causality():
