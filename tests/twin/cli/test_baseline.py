@@ -261,3 +261,35 @@ def test_for_people(folder):
         "after a lasting shift",
     ):
         assert text in result.stdout
+
+
+def test_a_real_recording_is_told_what_it_fails(tmp_path, recordings):
+    """Seventeen hours of a cycler's own temperature: a candidate, but its scatter changed."""
+    (tmp_path / "line.toml").write_text(
+        """\
+[line]
+timezone = "Europe/Berlin"
+baselines = "baselines.jsonl"
+
+[[station]]
+id = "formation"
+
+[[station.sensor]]
+key = "circuit"
+column = "circuit_temperature_celsius"
+unit = "Cel"
+chart = { rules = "shewhart" }
+"""
+    )
+    line = str(tmp_path / "line.toml")
+    file = str(recordings / "beep" / "test_Nova_Form-CH01-01_short.csv")
+
+    result = CliRunner().invoke(app, ["baseline", "fit", line, file, "--all", *WHO, "--json"])
+
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)["formation/circuit"]
+    assert found["baseline"]["tests"]["level_is"] == "follows the signal"
+    assert found["failed"] == ["scatter"]
+    words = ["approve", line, "formation.circuit@1", "--by", "ben", "--reason", "fine"]
+    refused = CliRunner().invoke(app, ["baseline", *words])
+    assert "failed scatter" in str(refused.exception)
