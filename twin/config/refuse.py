@@ -39,6 +39,10 @@ _HALF = 0.5
 _NAMED = 3
 _MARGIN = 0.95
 """Share of the budget that what is proposed may use; limits are proposed with four digits."""
+_BEARABLE = 20.0
+"""More kinds are asked to run longer before a few have to run so many times as long."""
+_RATES = {"anomaly", "change", "noise", "dpat", "t2", "spe"}
+"""Statistics that have a false-alarm rate for a setting."""
 _START = 1.03
 """Limits that are narrow after a start cost at most so much of the ARL0 of fixed ones."""
 _LONGEST_ARL0 = 1e8
@@ -123,54 +127,49 @@ def _over_budget(index: LineIndex, places: _Places) -> Iterator[Problem]:
     detection = index.line.detection
     part = detection.shift_h / 24
     spent: dict[tuple[str, float], list[Entry]] = {}  # equal statistics are cured alike
-    points = 0.0
     for entry in entries(index):
         if entry.false_per_day is not None and entry.points_per_day is not None:
             spent.setdefault((entry.statistic, entry.points_per_day), []).append(entry)
-            points += entry.points_per_day
     total = part * sum(_sum(found_) for found_ in spent.values())
     allowed = allowed_per_shift(index)
     if total <= allowed:
         return
     most = sorted(spent.items(), key=lambda item: -_sum(item[1]))
-    count, arl0 = _needed(most, total, allowed, part)
+    count, longer = _needed([part * _sum(found_) for _, found_ in most], total, allowed)
     names = "; ".join(
         f"{len(found_)} x {statistic} at {rate:.4g} points per day: "
         f"{part * _sum(found_):.3g} ({_whose(found_)})"
         for (statistic, rate), found_ in most[:_NAMED]
     )
     cures = "; ".join(
-        dict.fromkeys(_cure(found_[0], arl0) for _, found_ in most[: min(count, _NAMED)])
+        dict.fromkeys(_cure(found_[0], longer) for _, found_ in most[: min(count, _NAMED)])
     )
     yield places.problem(
         ("detection", "budget_per_shift"),
         detection.budget_per_shift,
         f"{total:.3g} false findings per shift of {detection.shift_h:g} h are expected on a line "
         f"in control; most come from {names}",
-        f"{allowed:g} per shift ({detection.operators} operator(s)); an ARL0 of {arl0:.3g} points "
-        f"for the {count} kind(s) that spend most would do: {cures}; or fewer charts; "
+        f"{allowed:g} per shift ({detection.operators} operator(s)); an ARL0 {longer:.3g} times as "
+        f"long for the {count} kind(s) that spend most would do: {cures}; or fewer charts; "
         f'or detection.accept = "reason"',
     )
 
 
-def _needed(
-    most: list[tuple[tuple[str, float], list[Entry]]], total: float, allowed: float, part: float
-) -> tuple[int, float]:
-    """How many kinds have to run longer, and how long, so that everything fits.
+def _needed(spent: list[float], total: float, allowed: float) -> tuple[int, float]:
+    """How many kinds have to run longer, and how many times as long, so that everything fits.
 
     Args:
-        most: Kinds of statistics, those that spend most first.
-        total: False findings per shift of all.
+        spent: False findings per shift of each kind of statistic, the largest first.
+        total: Of all.
         allowed: What may be spent.
-        part: Length of a shift, days.
     """
-    points, rest = 0.0, total
-    for count, ((_, rate), found_) in enumerate(most, 1):
-        points += rate * len(found_)
-        rest -= part * _sum(found_)
-        if rest < _MARGIN * allowed:
-            return count, part * points / (_MARGIN * allowed - rest)
-    return len(most), part * points / (_MARGIN * allowed)
+    room = _MARGIN * allowed
+    rest = total
+    for count, part in enumerate(spent, 1):
+        rest -= part
+        if rest < room and (total - rest) / (room - rest) <= _BEARABLE:
+            return count, (total - rest) / (room - rest)
+    return len(spent), total / room
 
 
 def _sum(found_: list[Entry]) -> float:
@@ -182,11 +181,14 @@ def _whose(found_: list[Entry]) -> str:
     return f"{found_[0].sensor}{more}"
 
 
-def _cure(entry: Entry, arl0: float) -> str:
-    """Limits or points that would fit a statistic into the budget."""
+def _cure(entry: Entry, times: float) -> str:
+    """Limits or points that make a statistic run so many times as long."""
+    arl0 = times * (entry.arl0.arl if entry.arl0 is not None else 1.0)
     chart = entry.row.spec.chart if entry.row is not None else None
-    longer = _longer(entry, arl0)
-    if arl0 > _LONGEST_ARL0 or chart is None:
+    longer = _longer(entry, times)
+    if chart is None or entry.statistic in _RATES:
+        return f"{entry.statistic}: a {times:.3g} times smaller false-alarm rate"
+    if arl0 > _LONGEST_ARL0:
         return f"{entry.statistic}: {longer}"
     if entry.statistic.startswith("ewma") and chart.ewma_lambda is not None:
         limit = design_ewma(chart.ewma_lambda, _START * arl0)
@@ -206,11 +208,11 @@ def _cure(entry: Entry, arl0: float) -> str:
     )
 
 
-def _longer(entry: Entry, arl0: float) -> str:
+def _longer(entry: Entry, times: float) -> str:
     """Fewer points: how long a block or subgroup would have to be."""
-    if entry.arl0 is None or entry.points_per_day is None:
+    if entry.points_per_day is None:
         return "fewer points"
-    seconds = 86_400.0 / entry.points_per_day * max(1.0, arl0 / entry.arl0.arl)
+    seconds = times * 86_400.0 / entry.points_per_day
     row = entry.row
     if row is not None and row.spec.chart is not None and row.spec.chart.series is Series.PIECE:
         return f"one point per {_time(seconds)}"
