@@ -23,8 +23,8 @@ def changes(old: LineIndex, new: LineIndex) -> dict[str, Any]:
     """Differences that take effect when ``new`` replaces ``old``, JSON-able.
 
     Returns:
-        ``from`` and ``to`` (versions); ``sensors`` and ``control`` with sorted ``added``,
-        ``removed`` and ``changed`` ids; ``tables`` with the same for the other tables that
+        ``from`` and ``to`` (versions); ``sensors``, ``control`` and ``baselines`` in force (by
+        ``id@version``) with sorted ``added``, ``removed`` and ``changed`` ids; ``tables`` with the same for the other tables that
         differ (a table that is no list is just ``{"changed": [keys]}``). Equal parts are absent.
     """
     tables = {
@@ -38,10 +38,15 @@ def changes(old: LineIndex, new: LineIndex) -> dict[str, Any]:
             {name: row.spec for name, row in new.by_id.items()},
         ),
         "control": _compare(old.control, new.control),
+        "baselines": _compare(_in_force(old), _in_force(new)),
         "tables": tables,
     }
     differing = {name: part for name, part in parts.items() if part}
     return {"from": old.version, "to": new.version, **differing}
+
+
+def _in_force(index: LineIndex) -> dict[str, Any]:
+    return {one.name: one for found in index.baselines.values() for one in found}
 
 
 def _rows(index: LineIndex, table: str) -> dict[str, Any]:

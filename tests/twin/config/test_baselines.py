@@ -7,6 +7,7 @@ import json
 import pytest
 
 from twin.config import baselines, load, parse
+from twin.config.changes import changes
 from twin.errors import ConfigError
 from twin.model.baseline import Baseline
 
@@ -131,6 +132,22 @@ def test_version_of_the_line_changes_with_the_file(folder):
     assert after.version != before.version
     again = parse(after.files)
     assert (again.version, again.baselines) == (after.version, after.baselines)
+
+
+def test_audit_trail_names_what_came_into_force(folder):
+    """A reload says which baselines came and went."""
+    path = folder / FILE
+    baselines.append(path, [record(), signed(record())])
+    before = load(folder / "line.toml")
+    second = record(version=2, sigma=0.6)
+    baselines.append(path, [second, signed(second)])
+
+    said = changes(before, load(folder / "line.toml"))
+
+    assert said["baselines"] == {
+        "added": ["calender.temperature@2"],
+        "removed": ["calender.temperature@1"],
+    }
 
 
 @pytest.mark.parametrize(
