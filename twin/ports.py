@@ -128,6 +128,24 @@ class View(Protocol):
         """The last plotted points with limits and rule violations (``Chart``); None when unknown."""
         ...
 
+    def groups(self) -> list[dict[str, Any]]:
+        """Groups of sensors that are judged together, in order of the line (list of ``Group``)."""
+        ...
+
+    def group(self, group: str, points: int) -> dict[str, Any] | None:
+        """One group with the last points of its statistic (``GroupChart``); None when unknown.
+
+        Findings, alarms and events name the group as the sensor ``group/<id>``.
+        """
+        ...
+
+    async def budget(self) -> dict[str, Any]:
+        """False findings that are planned beside findings that were seen (``Budget``).
+
+        Computed away from the event loop, once for each version of the line.
+        """
+        ...
+
     def alarms(self, *, history: bool) -> list[dict[str, Any]]:
         """Alarms that need somebody, or with ``history`` the latest that did (list of ``Alarm``).
 

@@ -158,6 +158,21 @@ class Api:
         points = whole(request, "points", 300, 2, 5000)
         return json(_found(self._view.chart(_sensor(request), points)))
 
+    async def groups(self, request: Request) -> Response:
+        """Groups of sensors judged together."""
+        del request
+        return json(self._view.groups())
+
+    async def group(self, request: Request) -> Response:
+        """One group with its chart."""
+        points = whole(request, "points", 300, 2, 5000)
+        return json(_found(self._view.group(request.path_params["group"], points), "group"))
+
+    async def budget(self, request: Request) -> Response:
+        """False findings planned, and findings seen."""
+        del request
+        return json(await self._view.budget())
+
     async def alarms(self, request: Request) -> Response:
         """Alarms that need somebody, or the latest."""
         return json(self._view.alarms(history=bool(whole(request, "history", 0, 0, 1))))
@@ -235,9 +250,9 @@ def _sensor(request: Request) -> str:
     return f"{request.path_params['station']}/{request.path_params['key']}"
 
 
-def _found(data: dict[str, Any] | None) -> dict[str, Any]:
+def _found(data: dict[str, Any] | None, what: str = "sensor") -> dict[str, Any]:
     if data is None:
-        raise RefusedError(404, "Unknown sensor", "the line description has no such sensor")
+        raise RefusedError(404, f"Unknown {what}", f"the line description has no such {what}")
     return data
 
 

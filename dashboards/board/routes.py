@@ -99,6 +99,16 @@ ROUTES: Final[tuple[Spec, ...]] = (
         query={"points": "most points, 2 to 5000, default 300"},
         errors=(404, 422),
     ),
+    _get("/api/groups", "groups", "Groups of sensors judged together.", _S["groups"]),
+    _get(
+        "/api/groups/{group}",
+        "group",
+        "One group with its chart.",
+        _S["group"],
+        query={"points": "most points, 2 to 5000, default 300"},
+        errors=(404, 422),
+    ),
+    _get("/api/budget", "budget", "False findings planned, and findings seen.", _S["budget"]),
     _get(
         "/api/alarms",
         "alarms",

@@ -23,25 +23,34 @@ __all__ = [
     "Alarm",
     "AlarmState",
     "Beat",
+    "Budget",
     "Chart",
+    "Contribution",
     "Counts",
     "Credentials",
+    "CusumNow",
     "DeadLetter",
     "Discovery",
     "Engine",
     "Event",
     "Ewma",
+    "EwmaNow",
     "Finding",
     "GateResult",
+    "Group",
+    "GroupChart",
     "Health",
     "Hello",
     "JournalState",
+    "Judgement",
     "Ledger",
     "Limits",
     "LineHead",
     "Live",
     "Measure",
+    "Member",
     "Messages",
+    "Other",
     "Overview",
     "ParentLink",
     "Problem",
@@ -50,10 +59,13 @@ __all__ = [
     "ProductHere",
     "Reload",
     "Sample",
+    "Scatter",
+    "Second",
     "Sensor",
     "Series",
     "Session",
     "SourceState",
+    "Spend",
     "Station",
     "Tile",
     "check",
@@ -63,7 +75,9 @@ Instant = Annotated[
     str, Field(description="ISO 8601, UTC", examples=["2025-06-25T12:47:23.474000Z"])
 ]
 Number = float | None
-State = Literal["ok", "warn", "alarm", "stale", "nodata"]
+State = Literal["ok", "warn", "alarm", "stale", "nodata", "measured", "learning", "unjudged"]
+Column = float | None | list[Number]
+"""A line of a chart: one number for all points, or one per point."""
 Quality = Literal["good", "uncertain", "bad"]
 Priority = Literal["P1", "P2", "P3", "P4"]
 AlarmState = Literal[
@@ -172,8 +186,31 @@ class Finding(Shape):
     place: Number = None
 
 
+class Judgement(Shape):
+    """What the detectors say about a sensor or a group.
+
+    Attributes:
+        detector: Who says so, for example ``charts``, ``short_runs``, ``anomaly``.
+        verdict: ``cannot judge`` is an answer of its own and never means ``in control``.
+        code: Why, in a word the board can translate: ``learning``, ``self_starting``,
+            ``no_points`` (nothing plotted yet), ``no_limits`` (none approved for this recipe),
+            ``invalid`` (the newest samples cannot be judged), ``text``; empty where nothing needs
+            a reason.
+        text: The reason in words (English), where there is no code for it.
+        have: What has been learned, with ``learning`` and ``self_starting``.
+        need: What is needed before it judges, if known and not there yet.
+    """
+
+    detector: str = ""
+    verdict: Literal["in control", "signal", "cannot judge"]
+    code: Literal["", "learning", "self_starting", "no_points", "no_limits", "invalid", "text"] = ""
+    text: str = ""
+    have: int | None = None
+    need: int | None = None
+
+
 class Tile(Shape):
-    """One sensor at this moment.
+    """One sensor (or group of sensors) at this moment.
 
     Attributes:
         sensor: ``station/key``.
@@ -184,8 +221,11 @@ class Tile(Shape):
         time: Its event time.
         age_s: Seconds since it arrived, by the server's clock; null when nothing ever arrived.
         state: ``stale`` = silent longer than allowed, ``nodata`` = nothing yet; both go before
-            ``alarm`` (an active alarm of this sensor) and ``warn`` (an open finding).
-        role: Role of the sensor.
+            ``alarm`` (an active alarm of this sensor) and ``warn`` (an open finding). Else ``ok`` =
+            judged and in control, ``learning`` or ``unjudged`` = cannot be judged (``judged`` says
+            why), ``measured`` = nobody judges it.
+        judged: What the detectors say; null when none judges it.
+        role: Role of the sensor; ``group`` for a group, whose value is its statistic.
         limits: Lines beside the value; null when there are none.
         spark: About the last 60 values, oldest first; left out with ``sparks=False``.
         finding: The newest open finding.
@@ -200,6 +240,7 @@ class Tile(Shape):
     time: Instant | None = None
     age_s: Number = None
     state: State
+    judged: Judgement | None = None
     role: str = "characteristic"
     limits: Limits | None = None
     spark: list[Number] = []
@@ -208,7 +249,10 @@ class Tile(Shape):
 
 
 class Station(Shape):
-    """A station with its sensors, in the order of the line description."""
+    """A station with its sensors, in the order of the line description.
+
+    Groups of sensors are the tiles of a station ``group`` at the end, which has no title.
+    """
 
     id: str
     title: str
@@ -302,7 +346,11 @@ class Series(Shape):
 
 
 class Ewma(Shape):
-    """The EWMA line of a chart: ``v``, ``lcl``, ``ucl`` are as long as the chart's ``t``."""
+    """The EWMA line of a chart: ``v``, ``lcl``, ``ucl`` are as long as the chart's ``t``.
+
+    Null where the value is not known exactly any more. ``weight`` is lambda, ``width`` the limit
+    in standard deviations of the EWMA.
+    """
 
     weight: float
     width: float
@@ -311,36 +359,106 @@ class Ewma(Shape):
     ucl: list[Number]
 
 
+class EwmaNow(Shape):
+    """The EWMA at the last point; null limits before the first."""
+
+    value: Number
+    lcl: Number = None
+    ucl: Number = None
+
+
+class CusumNow(Shape):
+    """Both sums at the last point, in sigma, against their limit ``h``; ``k`` is the reference."""
+
+    k: float
+    h: float
+    high: float
+    low: float
+
+
+class Other(Judgement):
+    """A detector beside the chart.
+
+    Attributes:
+        number: What ``value`` is, for example ``ratio`` of variances or ``p``; empty for none.
+        value: Its one number.
+    """
+
+    number: str = ""
+    value: Number = None
+
+
+class Scatter(Shape):
+    """The chart of the scatter beside a chart of location; columns as in ``Chart``.
+
+    Attributes:
+        kind: ``mr`` (moving range), ``r`` (range) or ``s`` (standard deviation).
+        unit: UCUM code.
+        note: What is plotted, in words (English).
+        judged: What this chart says.
+        value: Last plotted value.
+    """
+
+    kind: str
+    unit: str
+    note: str = ""
+    judged: Judgement
+    value: Number = None
+    t: list[float]
+    v: list[Number]
+    rules: list[list[str]]
+    centre: Column = None
+    lcl: Column = None
+    ucl: Column = None
+
+
 class Chart(Shape):
-    """A control chart: the last plotted points with frozen limits.
+    """A control chart: the last plotted points with the limits in force.
 
     Attributes:
         sensor: ``station/key``.
         title: What people call it.
-        unit: UCUM code.
-        centre: Centre line; null when the sensor has no chart (the values are plotted all the same).
+        unit: UCUM code of the sensor.
+        plotted_unit: UCUM code of what is plotted; ``1`` for scores and proportions.
+        centre: Centre line; null when there is none (the values are plotted all the same).
         sigma: Standard deviation of a plotted point; ±1, 2, 3 sigma zones are drawn from it.
-        lcl: Lower control limit.
-        ucl: Upper control limit.
-        limits: Specification limits.
+        lcl: Lower control limit; null where no rule watches one.
+        ucl: Upper control limit; the same.
+        limits: Specification limits, in the unit of the sensor.
         ewma: EWMA line, if the chart has one.
         t: Seconds since 1970 UTC of each point.
         v: Value of each point.
         rules: For each point the ids of the rules that fired on it; empty list = none.
         findings: Findings of this sensor, newest first.
         state: State of the sensor.
+        judged: What all detectors together say; null when none judges it.
+        verdict: What the chart itself says; null without a chart.
+        type: Kind of chart, for example ``i``, ``q``, ``p``.
+        mode: How samples become points: ``raw``, ``block``, ``piece``, ``thin``, ``residual``, ...
+        every: Seconds of a block, samples of a piece, or every how many samples one is plotted.
+        recipe: Recipe the limits belong to; empty for all.
         baseline: Name and version of the approved baseline.
-        ruleset: Name and version of the rule set.
+        ruleset: Name and version of the rule set; empty when no run rules watch.
+        arl0: Points between false findings of the rule set on a process in control.
+        points: Points judged so far.
+        late: Samples that came too late to be plotted.
+        cannot_judge: Samples or points that could not be judged.
+        ewma_now: EWMA at the last point.
+        cusum: Cumulative sums at the last point.
+        note: What is plotted, in words, where it needs saying.
+        scatter: Chart of the scatter; null when there is none.
+        others: Further detectors of this sensor.
         texts: Rule id to the rule in words, for the rules of this chart.
     """
 
     sensor: str
     title: str
     unit: str
-    centre: Number = None
+    plotted_unit: str | None = None
+    centre: Column = None
     sigma: Number = None
-    lcl: Number = None
-    ucl: Number = None
+    lcl: Column = None
+    ucl: Column = None
     limits: Limits | None = None
     ewma: Ewma | None = None
     t: list[float]
@@ -348,9 +466,198 @@ class Chart(Shape):
     rules: list[list[str]]
     findings: list[Finding] = []
     state: State
+    judged: Judgement | None = None
+    verdict: Judgement | None = None
+    type: str = ""
+    mode: str = ""
+    every: Number = None
+    recipe: str = ""
     baseline: str = ""
     ruleset: str = ""
+    arl0: Number = None
+    points: int | None = None
+    late: int = 0
+    cannot_judge: int = 0
+    ewma_now: EwmaNow | None = None
+    cusum: CusumNow | None = None
+    note: str = ""
+    scatter: Scatter | None = None
+    others: list[Other] = []
     texts: dict[str, str] = {}
+
+
+# ---------------------------------------------------------------- groups
+
+
+class Member(Shape):
+    """A sensor of a group."""
+
+    sensor: str
+    title: str
+
+
+class Contribution(Shape):
+    """What is unusual about one member of a group at the last vector.
+
+    Attributes:
+        sensor: ``station/key``.
+        title: What people call it.
+        value: Its value (of the weighted mean for ``mewma``); null where the group has none.
+        unit: UCUM code.
+        about: ``level`` = against its own mean, ``others`` = against what the other members say,
+            ``residual`` = not as in the baseline, ``noise`` = how much it scatters.
+        z: Distance in sigma, with sign.
+        weight: How much of the statistic it explains; compare with the other members only.
+    """
+
+    sensor: str
+    title: str
+    value: Number = None
+    unit: str = ""
+    about: Literal["level", "others", "residual", "noise"] = "level"
+    z: Number
+    weight: Number
+
+
+class Group(Shape):
+    """Several sensors judged together.
+
+    Attributes:
+        sensor: Name in findings, alarms and events: ``group/<id>``.
+        id: Id of the group.
+        title: What people call it.
+        kind: ``t2``, ``mewma``, ``pca`` or ``anomaly``.
+        members: Its sensors.
+        state: As of a tile.
+        time: Event time of the last vector.
+        judged: What its detector says; null when nobody judges it.
+        finding: The newest open finding.
+        statistic: What ``value`` is, for example ``t2``.
+        value: The statistic at the last vector.
+        ucl: Its limit.
+        spe: Squared residual of the last vector (``pca``).
+        spe_ucl: Its limit.
+        limit_from: Where the limit is from.
+        ruleset: Name and version of what it tests.
+        recipe: Recipe its numbers belong to; empty for all.
+        baseline: Name and version of the approved baseline.
+        points: Vectors so far.
+        late: Samples that came too late.
+        cannot_judge: Samples that could not be judged.
+        incomplete: Vectors that missed a member.
+        other_recipe: Vectors of another recipe.
+        contributions: Members at the last vector, the most unusual first.
+    """
+
+    sensor: str
+    id: str
+    title: str
+    kind: str
+    members: list[Member]
+    state: State
+    time: Instant | None = None
+    judged: Judgement | None = None
+    finding: Finding | None = None
+    statistic: str = ""
+    value: Number = None
+    ucl: Number = None
+    spe: Number = None
+    spe_ucl: Number = None
+    limit_from: str = ""
+    ruleset: str = ""
+    recipe: str = ""
+    baseline: str = ""
+    points: int = 0
+    late: int = 0
+    cannot_judge: int = 0
+    incomplete: int = 0
+    other_recipe: int = 0
+    contributions: list[Contribution] = []
+
+
+class Second(Shape):
+    """A second statistic over the same points: the squared residual of ``pca``."""
+
+    v: list[Number]
+    ucl: Number
+    rules: list[list[str]]
+
+
+class GroupChart(Group):
+    """A group with the last points of its statistic; columns as in ``Chart``."""
+
+    t: list[float]
+    v: list[Number]
+    rules: list[list[str]]
+    second: Second | None = None
+    findings: list[Finding] = []
+
+
+# ---------------------------------------------------------------- budget
+
+
+class Spend(Shape):
+    """What one statistic of one chart or group spends of the budget, and what it reported.
+
+    Attributes:
+        sensor: ``station/key`` or ``group/<id>``.
+        title: What people call it.
+        chart: Kind of chart; empty for findings nobody planned.
+        statistic: What is compared with limits.
+        points_per_day: Plotted points; null when nobody said how often the sensor sends.
+        arl0: Points between two false findings; null where nobody can know it.
+        method: How that number was found.
+        standard_error: Its standard error, if simulated.
+        expected_per_shift: False findings to be expected per shift.
+        share: Of all that is expected.
+        observed: Findings seen in the time of ``Budget.observed_from`` till now.
+    """
+
+    sensor: str
+    title: str
+    chart: str = ""
+    statistic: str
+    points_per_day: Number = None
+    arl0: Number = None
+    method: str | None = None
+    standard_error: Number = None
+    expected_per_shift: Number = None
+    share: Number = None
+    observed: int = 0
+
+
+class Budget(Shape):
+    """False findings planned beside findings seen.
+
+    Attributes:
+        version: Version of the line the plan belongs to.
+        simulated: Whether the line is.
+        shift_h: Length of a shift, hours.
+        operators: People who answer at the same time.
+        accept: Why a plan over the budget is used; empty when it is not over, or refused.
+        allowed_per_shift: False findings per shift people can live with.
+        planned_per_shift: False findings per shift to be expected on a line in control.
+        unknown: Statistics whose rate nobody can know; they are not in the plan.
+        observed: Findings seen, right or wrong.
+        observed_from: Since when: 24 h ago, or the first event of the line.
+        observed_hours: Length of that time, hours.
+        observed_per_shift: The same per shift; null before a whole shift was seen.
+        rows: By expected findings, most first.
+    """
+
+    version: str
+    simulated: bool
+    shift_h: float
+    operators: int
+    accept: str = ""
+    allowed_per_shift: float
+    planned_per_shift: float
+    unknown: int = 0
+    observed: int
+    observed_from: Instant
+    observed_hours: float
+    observed_per_shift: Number = None
+    rows: list[Spend]
 
 
 # ---------------------------------------------------------------- alarms
@@ -752,6 +1059,9 @@ SHAPES: dict[str, Any] = {
     "sensor": Sensor,
     "series": Series,
     "chart": Chart,
+    "groups": list[Group],
+    "group": GroupChart,
+    "budget": Budget,
     "alarms": list[Alarm],
     "products": list[Product],
     "events": list[Event],

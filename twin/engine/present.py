@@ -27,18 +27,23 @@ def numbers(values: Any) -> list[float | None]:
     return [number(float(v)) for v in values]
 
 
-def limits_of(row: SensorRow) -> dict[str, Any] | None:
-    """Lines beside a value (``Limits``); None without any."""
-    limits, chart = row.spec.limits, row.spec.chart
-    if limits is None and chart is None:
+def limits_of(row: SensorRow, control: dict[str, float | None]) -> dict[str, Any] | None:
+    """Lines beside a value (``Limits``); None without any.
+
+    Args:
+        row: The sensor.
+        control: ``centre``, ``lcl`` and ``ucl`` in force for the values themselves; may be empty.
+    """
+    limits = row.spec.limits
+    if limits is None and not control:
         return None
     return {
         "target": limits.target if limits else None,
         "lsl": limits.lsl if limits else None,
         "usl": limits.usl if limits else None,
-        "centre": chart.centre if chart else None,
-        "lcl": chart.lcl if chart else None,
-        "ucl": chart.ucl if chart else None,
+        "centre": control.get("centre"),
+        "lcl": control.get("lcl"),
+        "ucl": control.get("ucl"),
     }
 
 

@@ -282,6 +282,25 @@ class Reader:
         )
         return [_decode_event(body) for (body,) in rows]
 
+    def findings_after(self, after: int, limit: int) -> list[tuple[int, Event]]:
+        """Findings with number > ``after``, oldest first."""
+        rows = self._db.execute(
+            "SELECT n, body FROM event WHERE n > ? AND type = 'finding' ORDER BY n LIMIT ?",
+            (after, limit),
+        )
+        return [(n, _decode_event(body)) for n, body in rows]
+
+    def findings_back(self) -> Iterator[tuple[int, Event]]:
+        """Findings with their numbers, newest first; read as far as somebody asks."""
+        rows = self._db.execute("SELECT n, body FROM event WHERE type = 'finding' ORDER BY n DESC")
+        for n, body in rows:
+            yield n, _decode_event(body)
+
+    def first_ns(self) -> int | None:
+        """Event time of the first event of all; None when there is none."""
+        row = self._db.execute("SELECT body FROM event ORDER BY n LIMIT 1").fetchone()
+        return None if row is None else _decode_event(row[0]).t_first
+
     def occurrences(self, limit: int) -> list[dict[str, Any]]:
         """Alarm occurrences, newest first."""
         rows = self._db.execute(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,14 @@ import numpy as np
 from twin import config
 from twin.alarms import Occurrence
 from twin.config.propose import propose_row
-from twin.engine import present
+from twin.engine import group_view, present
+from twin.engine.budget_view import BudgetView
+from twin.engine.chart_view import control_chart
 from twin.engine.freshness import max_silence_s
 from twin.engine.rate import CpuMeter, Rate
 from twin.engine.runner import balance, ledger_of
+from twin.engine.tiles import Tiles
 from twin.errors import ConfigError
-from twin.model.batch import GOOD, UNCERTAIN
 from twin.model.event import iso
 from twin.model.message import Kind
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from twin.engine.pipeline import Pipeline
     from twin.engine.runner import Engine, Told
     from twin.engine.store import StateStore
     from twin.history import History
@@ -62,6 +64,8 @@ class EngineView:
         self._clock = clock
         self._reader = store.reader()
         self._reading = threading.Lock()
+        self._tiles = Tiles()
+        self._budget = BudgetView(store.reader(), clock)
         self._wakes: list[Callable[[], None]] = []
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._actions = 0
@@ -92,22 +96,7 @@ class EngineView:
         with self._engine.lock:
             pipeline = self._engine.pipeline
             index = pipeline.index
-            open_alarms = self._alarm_by_sensor()
-            stations = []
-            by_station: dict[str, list[SensorRow]] = {}
-            for row in index.sensors:
-                by_station.setdefault(row.station.id, []).append(row)
-            for station in index.line.station:
-                rows = by_station.get(station.id, [])
-                stations.append(
-                    {
-                        "id": station.id,
-                        "title": station.title or station.id,
-                        "area": station.area,
-                        "product": self._product_at(station.id, rows),
-                        "tiles": [self._tile(row, now, open_alarms, sparks=sparks) for row in rows],
-                    }
-                )
+            stations = self._tiles.stations(pipeline, now, self._alarm_by_sensor(), sparks=sparks)
             counts = self._counts()
         head = index.line.line
         return {
@@ -144,66 +133,9 @@ class EngineView:
             "detail": detail if not alive else "",
         }
 
-    def _tile(
-        self, row: SensorRow, now_ns: int, alarms: dict[str, Occurrence], *, sparks: bool
-    ) -> dict[str, Any]:
-        pipeline = self._engine.pipeline
-        latest = pipeline.latest
-        i = row.index
-        value = float(latest.value[i])
-        recv = int(latest.recv_ns[i])
-        age = None if recv < 0 else max(0.0, (now_ns - recv) / 1e9)
-        silence = max_silence_s(row.spec)
-        finding = self._open_finding(row)
-        occurrence = alarms.get(row.id)
-        if recv < 0:
-            state = "nodata"
-        elif age is not None and silence is not None and age > silence:
-            state = "stale"
-        elif occurrence is not None and occurrence.active:
-            state = "alarm"
-        else:
-            state = "warn" if finding else "ok"
-        quality = int(latest.quality[i])
-        return {
-            "sensor": row.id,
-            "title": row.spec.title or row.spec.key,
-            "value": present.number(value),
-            "unit": row.spec.unit,
-            "quality": "good"
-            if quality >= GOOD
-            else "uncertain"
-            if quality >= UNCERTAIN
-            else "bad",
-            "time": None if recv < 0 else iso(int(latest.time_ns[i])),
-            "age_s": None if age is None else round(age, 3),
-            "state": state,
-            "role": str(row.spec.role),
-            "limits": present.limits_of(row),
-            "spark": latest.spark(i) if sparks else [],
-            "finding": finding,
-            "alarm": occurrence.id if occurrence is not None else None,
-        }
-
-    def _open_finding(self, row: SensorRow) -> dict[str, Any] | None:
-        pipeline = self._engine.pipeline
-        events = pipeline.detection.open_findings(row.index)
-        if not events:
-            return None
-        return present.finding(max(events, key=lambda event: event.t_last), is_open=True)
-
-    def _product_at(self, station: str, rows: list[SensorRow]) -> dict[str, Any] | None:
-        product = self._engine.pipeline.products.at(station)
-        if product is None:
-            return None
-        latest = self._engine.pipeline.latest
-        places = [
-            (int(latest.time_ns[row.index]), float(latest.place[row.index]))
-            for row in rows
-            if not math.isnan(float(latest.place[row.index]))
-        ]
-        place = max(places)[1] if places else None
-        return {"id": product["id"], "kind": product["kind"], "place": place}
+    def _tile(self, row: SensorRow, *, sparks: bool) -> dict[str, Any]:
+        now, alarms = self._clock.wall_ns(), self._alarm_by_sensor()
+        return self._tiles.tile(self._engine.pipeline, row, now, alarms, sparks=sparks)
 
     def _alarm_by_sensor(self) -> dict[str, Occurrence]:
         found: dict[str, Occurrence] = {}
@@ -231,9 +163,7 @@ class EngineView:
                 return None
             spec = row.spec
             return {
-                "tile": self._tile(
-                    row, self._clock.wall_ns(), self._alarm_by_sensor(), sparks=True
-                ),
+                "tile": self._tile(row, sparks=True),
                 "station": row.station.id,
                 "key": spec.key,
                 "topic": spec.sparkplug or spec.topic,
@@ -284,42 +214,68 @@ class EngineView:
             row = pipeline.index.by_id.get(sensor)
             if row is None:
                 return None
-            tile = self._tile(row, self._clock.wall_ns(), self._alarm_by_sensor(), sparks=False)
-            drawn = pipeline.detection.chart(row.index, points)
+            tile = self._tile(row, sparks=False)
+            drawn = control_chart(pipeline.detection, row, pipeline.index, points)
             open_now = {event.id for event in pipeline.detection.open_findings(row.index)}
-        chart = row.spec.chart
         answer: dict[str, Any] = {
             "sensor": sensor,
             "title": tile["title"],
             "unit": row.spec.unit,
-            "limits": present.limits_of(row),
+            "limits": tile["limits"],
             "state": tile["state"],
-            "t": [],
-            "v": [],
-            "rules": [],
-            "findings": [],
+            **drawn,
         }
-        if chart is not None:
-            answer |= {
-                "centre": chart.centre,
-                "sigma": chart.sigma,
-                "lcl": chart.lcl,
-                "ucl": chart.ucl,
-                "baseline": chart.baseline,
-            }
-        if drawn is not None:
-            answer |= drawn
-        else:
+        if "t" not in drawn:
             newest = self._history.last(sensor, points)
             answer["t"] = (np.asarray(newest["t"]) / 1e9).tolist()
             answer["v"] = present.numbers(newest["value"])
             answer["rules"] = [[] for _ in answer["t"]]
+            answer["plotted_unit"] = row.spec.unit
+            if drawn.get("mode") != "raw":
+                # Samples are no points of this chart: its limits do not belong beside them.
+                answer |= dict.fromkeys(("centre", "sigma", "lcl", "ucl"))
+        answer["findings"] = self._findings(sensor, open_now)
+        return answer
+
+    def _findings(self, sensor: str, open_now: set[str]) -> list[dict[str, Any]]:
         with self._reading:
             found = self._reader.newest(sensor, ("finding", "validity"), 50)
-        answer["findings"] = [
-            present.finding(event, is_open=event.id in open_now) for event in found
-        ]
+        return [present.finding(event, is_open=event.id in open_now) for event in found]
+
+    # -- groups and the budget ------------------------------------------------------------------
+
+    def groups(self) -> list[dict[str, Any]]:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            pipeline = self._engine.pipeline
+            return [
+                self._group(pipeline, number) for number in range(len(pipeline.index.line.group))
+            ]
+
+    def group(self, group: str, points: int) -> dict[str, Any] | None:
+        """See :class:`twin.ports.View`."""
+        with self._engine.lock:
+            pipeline = self._engine.pipeline
+            names = [spec.id for spec in pipeline.index.line.group]
+            if group not in names:
+                return None
+            number = names.index(group)
+            answer = self._group(pipeline, number)
+            answer |= group_view.plotted(pipeline.detection, number, points)
+            open_now = {event.id for event in pipeline.detection.group_findings(number)}
+        answer["findings"] = self._findings(answer["sensor"], open_now)
         return answer
+
+    def _group(self, pipeline: Pipeline, number: int) -> dict[str, Any]:
+        row = pipeline.index.groups()[number]
+        now, alarms = self._clock.wall_ns(), self._alarm_by_sensor()
+        tile = self._tiles.group(pipeline, row, number, now, alarms, sparks=False)
+        answer = group_view.group(pipeline.detection, pipeline.index, number)
+        return answer | {"state": tile["state"], "time": tile["time"]}
+
+    async def budget(self) -> dict[str, Any]:
+        """See :class:`twin.ports.View`."""
+        return await asyncio.to_thread(self._budget.answer, self._index())
 
     def _index(self) -> LineIndex:
         with self._engine.lock:
@@ -336,6 +292,7 @@ class EngineView:
         if not history:
             return current
         specs = {spec.id: spec for spec in index.line.alarm}
+        rows = index.by_id | {row.id: row for row in index.groups()}
         live = {entry["occurrence"]: entry for entry in current}
         found = []
         with self._reading:
@@ -344,7 +301,7 @@ class EngineView:
         for body in stored:
             occurrence = msgspec.convert(body, Occurrence)
             _cover(occurrence, acked)
-            spec, row = specs.get(occurrence.alarm), index.by_id.get(occurrence.sensor)
+            spec, row = specs.get(occurrence.alarm), rows.get(occurrence.sensor)
             if occurrence.id in live:
                 found.append(live[occurrence.id])
             elif spec is not None and row is not None:
@@ -560,6 +517,7 @@ class EngineView:
 
     def close(self) -> None:
         """Let go of the store."""
+        self._budget.close()
         self._reader.close()
 
 

@@ -142,6 +142,9 @@ async def answers(twin: Twin) -> dict[str, list[Any]]:
         "ledger": [view.ledger()],
         "dead_letters": [view.dead_letters(10)],
         "discovery": [view.discovery()],
+        "groups": [view.groups()],
+        "group": [view.group(group["id"], 50) for group in view.groups()],
+        "budget": [await view.budget()],
     }
 
 
@@ -182,7 +185,7 @@ async def test_overview_shows_the_line_now(twin: Twin) -> None:
 
 async def test_tile_goes_stale_by_the_clock(twin: Twin) -> None:
     """A value that nobody renewed is not shown as live, even before the engine says so."""
-    assert twin.tile("oven/metre")["state"] == "ok"
+    assert twin.tile("oven/metre")["state"] == "measured"
     twin.clock.now = T0 + 60
     assert twin.tile("oven/metre")["state"] == "stale"
     assert twin.tile("oven/temp")["age_s"] == 54.0
