@@ -1,12 +1,9 @@
-"""``baseline``: fit, rehearse, approve and compare what the charts of a line compare with."""
+"""``baseline``: fit and propose what the charts of a line compare with."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -14,21 +11,33 @@ import numpy as np
 import typer
 
 from twin import config
-from twin.cli.baseline_text import compared, fit_text, outlook, record_text, summary
-from twin.cli.out import Exit, console, error_console, print_json, progress_bar
+from twin.cli import baseline_review
+from twin.cli.baseline_common import (
+    ByOption,
+    FilesArgument,
+    JsonOption,
+    LineArgument,
+    MappingOption,
+    ZoneOption,
+    entries_of,
+    file_of,
+    newest,
+    say,
+    wrong,
+)
+from twin.cli.baseline_text import compared, fit_text, outlook
+from twin.cli.out import Exit, print_json, progress_bar
 from twin.cli.recordings import open_all
-from twin.cli.samples import judged, samples_of
+from twin.cli.samples import samples_of
 from twin.clock import SystemClock
 from twin.config import baselines
-from twin.errors import ConfigError, Problem
 from twin.model.event import iso
-from twin.model.line import Chart, Role, Series
+from twin.model.line import Role, Series
 
 if TYPE_CHECKING:
     from twin.config.baselines import Entry
     from twin.detectors.spc.baseline_fit import Fit
     from twin.model.baseline import Baseline
-    from twin.model.event import Event
     from twin.model.index import LineIndex, SensorRow
 
 __all__ = ["add_to"]
@@ -38,23 +47,11 @@ app = typer.Typer(
     help="Baselines: what a chart compares with, fitted, rehearsed and approved.",
 )
 
-LineArgument = Annotated[Path, typer.Argument(metavar="LINE", help="Line description.")]
-FilesArgument = Annotated[
-    list[Path],
-    typer.Argument(metavar="RECORDING…", help="Recordings in order, or the data folder of a line."),
-]
-NameArgument = Annotated[str, typer.Argument(metavar="ID@V", help="Baseline and its version.")]
-MappingOption = Annotated[Path | None, typer.Option(help="TOML file that says how to read a CSV.")]
-ZoneOption = Annotated[
-    str, typer.Option(help="IANA zone of recordings without one. Default: as the line says.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-ByOption = Annotated[str, typer.Option(metavar="NAME", help="Who does it.")]
-
 
 def add_to(root: typer.Typer) -> None:
-    """Add the commands of this module."""
+    """Add the commands of this module and those that judge candidates."""
     root.add_typer(app, name="baseline")
+    baseline_review.add_to(app)
 
 
 # -- fit ------------------------------------------------------------------------------------------
@@ -109,7 +106,7 @@ def fit(
     not enough data.
     """
     index = config.load(line)
-    path = _file(line, index)
+    path = file_of(line, index)
     rows = _chosen(index, sensor, every=every)
     chosen = _series(series)
     cuts = tuple(_cut(text, index) for text in exclude or ())
@@ -118,7 +115,7 @@ def fit(
     low = _time(start, index, "--from") if start else np.iinfo(np.int64).min
     high = _time(stop, index, "--to") if stop else np.iinfo(np.int64).max
     batch = batch.take((batch.time_ns >= low) & (batch.time_ns <= high))
-    entries = _entries(path)
+    entries = entries_of(path)
     from twin.detectors.spc import baseline_fit  # noqa: PLC0415 - the command line starts without
 
     created = iso(SystemClock().wall_ns())
@@ -127,7 +124,7 @@ def fit(
         task = bar.add_task("fit", total=len(rows))
         for row in rows:
             name = _id(row, recipe)
-            version = _newest(entries, name) + 1
+            version = newest(entries, name) + 1
             found[row.id] = baseline_fit.fit(
                 index,
                 row.id,
@@ -162,10 +159,10 @@ def _tell(index: LineIndex, found: dict[str, Fit], entries: list[Entry], *, json
         return
     for name, one in found.items():
         ahead = outlook(index, one.baseline) if one.baseline is not None else {}
-        _lines(fit_text(name, one, ahead))
+        say(fit_text(name, one, ahead))
         before = _in_force(force, one.baseline)
         if before is not None and one.baseline is not None:
-            _lines(compared(before, one.baseline)["text"])
+            say(compared(before, one.baseline)["text"])
 
 
 def _plain_fit(
@@ -194,219 +191,6 @@ def _in_force(force: dict[str, list[Baseline]], base: Baseline | None) -> Baseli
     return next((b for b in force.get(base.sensor, ()) if b.recipe == base.recipe), None)
 
 
-# -- rehearse -------------------------------------------------------------------------------------
-
-
-@app.command("rehearse")
-def rehearse(
-    line: LineArgument,
-    files: FilesArgument,
-    *,
-    baseline: Annotated[str, typer.Option(metavar="ID@V", help="Candidate to rehearse.")],
-    mapping: MappingOption = None,
-    zone: ZoneOption = "",
-    json: JsonOption = False,
-) -> None:
-    """Let a candidate judge a recording, with the charts that run at the line.
-
-    Lists its findings per shift beside what chance alone would give. Nothing is changed.
-    """
-    index = config.load(line)
-    chosen = _named(_entries(_file(line, index)), baseline)
-    stage = _with_candidate(index, chosen)
-    opened = open_all(files, index, mapping, zone)
-    shift_ns = round(index.line.detection.shift_h * 3600e9)
-    covered: dict[int, tuple[int, int]] = {}
-    events: list[Event] = []
-    for out in judged(opened, stage, quiet=json):
-        for batch in out.batches:
-            time = batch.time_ns[batch.sensor == index.by_id[chosen.sensor].index]
-            for at in np.unique(time // shift_ns).tolist():
-                inside = time[time // shift_ns == at]
-                span = covered.get(at, (int(inside.min()), int(inside.max())))
-                covered[at] = min(span[0], int(inside.min())), max(span[1], int(inside.max()))
-        said = [e for e in out.events if e.type == "finding" and e.sensor == chosen.sensor]
-        events += [e for e in said if e.rule != "hampel"]
-    found = Counter(event.t_last // shift_ns for event in events)
-    per_day = outlook(stage, chosen)["false_per_day"]
-    facts: dict[str, Any] = {
-        "baseline": chosen.name,
-        "findings": [_brief(event) for event in events],
-        "shifts": [
-            {
-                "start": iso(at * shift_ns),
-                "hours": (last - first) / 3600e9,
-                "findings": found[at],
-                "by_chance": None if per_day is None else per_day * (last - first) / 86400e9,
-            }
-            for at, (first, last) in sorted(covered.items())
-        ],
-    }
-    if json:
-        print_json(facts)
-        return
-    console.print(f"{chosen.name}: {len(events)} findings in {len(covered)} shifts")
-    for shift in facts["shifts"]:
-        chance = "" if shift["by_chance"] is None else f", {shift['by_chance']:.3g} by chance alone"
-        _lines(f"  {shift['start']}  {shift['hours']:.1f} h  {shift['findings']} findings{chance}")
-    for event in facts["findings"]:
-        _lines(f"  {event['time']}  {event['rule']:8} {event['value']:.6g}")
-
-
-def _brief(event: Event) -> dict[str, Any]:
-    return {
-        "time": iso(event.t_last),
-        "first": iso(event.t_first),
-        "rule": event.rule,
-        "value": event.value,
-        "side": event.detail.get("side"),
-        "baseline": event.detail.get("baseline"),
-    }
-
-
-def _with_candidate(index: LineIndex, chosen: Baseline) -> LineIndex:
-    """The line as if the candidate were in force, for its sensor alone."""
-    row = index.by_id[chosen.sensor]
-    chart = (row.spec.chart or Chart(rules=chosen.rules or "shewhart")).model_copy(
-        update={"centre": None, "sigma": None, "series": chosen.series}
-    )
-    changed = replace(row, spec=row.spec.model_copy(update={"chart": chart}))
-    rows = [changed if r.index == row.index else r for r in index.sensors]
-    others = [b for b in index.baselines.get(row.id, ()) if b.recipe != chosen.recipe]
-    return replace(
-        index,
-        sensors=rows,
-        by_id={r.id: r for r in rows},
-        baselines={**index.baselines, row.id: [*others, chosen]},
-    )
-
-
-# -- approve --------------------------------------------------------------------------------------
-
-
-@app.command("approve")
-def approve(
-    line: LineArgument,
-    name: NameArgument,
-    *,
-    by: ByOption,
-    reason: Annotated[str, typer.Option(help="Why its limits shall hold.")],
-    despite: Annotated[
-        bool, typer.Option("--despite", help="Although tests failed; the reason says why.")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
-    """Put a candidate into force; a running line takes it with its next reload.
-
-    Class CC of the control plan needs another person than the one who made it. A candidate that
-    failed a test is refused without --despite.
-    """
-    index = config.load(line)
-    path = _file(line, index)
-    entries = _entries(path)
-    chosen = _named(entries, name)
-    if chosen.approved_by:
-        raise _wrong("ID@V", name, f"was approved by {chosen.approved_by}", "a candidate")
-    newest = _newest(entries, chosen.id)
-    if chosen.version < newest:
-        raise _wrong("ID@V", name, "has been left behind", f"{chosen.id}@{newest}")
-    if not by.strip() or not reason.strip():
-        raise _wrong("--by", by, "needs a name, and --reason a reason", "words")
-    from twin.detectors.spc.baseline_fit import FAILS  # noqa: PLC0415
-
-    failed = [test for test in FAILS if chosen.tests.get(test) is False]
-    if failed and not despite:
-        raise _wrong(
-            "ID@V", name, f"failed {', '.join(failed)}", "more or calmer data, or --despite"
-        )
-    signed = chosen.model_copy(
-        update={
-            "approved_by": by.strip(),
-            "approved": iso(SystemClock().wall_ns()),
-            "reason": reason.strip(),
-        }
-    )
-    new = [*entries, baselines.Entry(len(entries) + 1, signed, "")]
-    problems = baselines.check(new, path.name, index.by_id, index.control)
-    if problems:
-        raise ConfigError(problems)
-    baselines.append(path, [signed])
-    note = _declared(index, signed.sensor)
-    if json:
-        print_json({**summary(signed, "in force"), "note": note})
-        return
-    console.print(f"{signed.name} is in force from the next reload of the line on")
-    if note:
-        error_console.print(note, style="yellow", markup=False, soft_wrap=True)
-
-
-def _declared(index: LineIndex, sensor: str) -> str:
-    """What stands in the way of a baseline, in words; empty for nothing."""
-    chart = index.by_id[sensor].spec.chart
-    if chart is None:
-        return f"{sensor} has no chart yet: nothing uses this baseline"
-    if chart.centre is not None and chart.sigma is not None:
-        return f"the chart of {sensor} declares centre and sigma, and they win: take them out"
-    return ""
-
-
-# -- look -----------------------------------------------------------------------------------------
-
-
-@app.command("list")
-def list_(line: LineArgument, *, json: JsonOption = False) -> None:
-    """List all baselines and what has become of them."""
-    index = config.load(line)
-    path = _file(line, index)
-    entries = _entries(path)
-    states = baselines.state_of(entries)
-    newest = {entry.baseline.name: entry.baseline for entry in entries}
-    rows = [summary(baseline, states[name]) for name, baseline in newest.items()]
-    if json:
-        print_json({"file": path.name, "baselines": rows})
-        return
-    if not rows:
-        console.print(f"{path.name}: no baselines yet", markup=False)
-    for row in rows:
-        _lines(
-            f"{row['name']:40} {row['state']:11} {row['series']:9} n {row['n']:<7}"
-            f" centre {row['centre']:<12.6g} sigma {row['sigma']:.4g} {row['unit']}"
-        )
-
-
-@app.command("show")
-def show(line: LineArgument, name: NameArgument, *, json: JsonOption = False) -> None:
-    """Show one baseline with everything its record says."""
-    index = config.load(line)
-    entries = _entries(_file(line, index))
-    chosen = _named(entries, name)
-    state = baselines.state_of(entries)[chosen.name]
-    ahead = outlook(index, chosen)
-    if json:
-        record = chosen.model_dump(mode="json")
-        print_json({"state": state, "record": record, "outlook": ahead})
-        return
-    _lines(record_text(chosen, state, ahead))
-
-
-@app.command("compare")
-def compare(
-    line: LineArgument,
-    first: NameArgument,
-    second: Annotated[str, typer.Argument(metavar="ID@V", help="The one to compare with.")],
-    *,
-    json: JsonOption = False,
-) -> None:
-    """Compare two baselines: how far the centre moved and the scatter changed."""
-    index = config.load(line)
-    entries = _entries(_file(line, index))
-    facts = compared(_named(entries, first), _named(entries, second))
-    if json:
-        print_json(facts)
-    else:
-        _lines(facts["text"])
-
-
 @app.command("propose")
 def propose(
     line: LineArgument,
@@ -424,11 +208,11 @@ def propose(
     version, which somebody rehearses and approves or leaves.
     """
     index = config.load(line)
-    path = _file(line, index)
-    entries = _entries(path)
+    path = file_of(line, index)
+    entries = entries_of(path)
     force = [b for found in baselines.approved(entries).values() for b in found]
     if not force:
-        raise _wrong("LINE", str(line), "has no baseline in force", "baseline approve")
+        raise wrong("LINE", str(line), "has no baseline in force", "baseline approve")
     opened = open_all(files, index, mapping, zone)
     rows = [index.by_id[b.sensor] for b in force]
     batch = samples_of(opened, index, _needed(index, rows), quiet=json)
@@ -438,7 +222,7 @@ def propose(
     facts: list[dict[str, Any]] = []
     new: list[Baseline] = []
     for old in force:
-        version = _newest(entries, old.id) + 1
+        version = newest(entries, old.id) + 1
         ask = baseline_fit.Ask(
             id=old.id,
             version=version,
@@ -470,49 +254,10 @@ def propose(
     for fact in facts:
         said = fact["compared"]["text"] if "compared" in fact else "; ".join(fact["missing"])
         end = f"proposed as {fact['proposed']}" if fact["proposed"] else "nothing is proposed"
-        _lines(f"{fact['baseline']}: {end}\n{said}")
+        say(f"{fact['baseline']}: {end}\n{said}")
 
 
 # -- helpers --------------------------------------------------------------------------------------
-
-
-def _lines(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _wrong(key: str, value: str, message: str, allowed: str) -> ConfigError:
-    return ConfigError([Problem("command line", 0, key, value, message, allowed)])
-
-
-def _file(line: Path, index: LineIndex) -> Path:
-    name = index.line.line.baselines
-    if not name:
-        raise ConfigError(
-            [Problem(line.name, 0, "line.baselines", "", "is missing", '"baselines.jsonl"')]
-        )
-    return line.parent / name
-
-
-def _entries(path: Path) -> list[Entry]:
-    if not path.exists():
-        return []
-    entries, problems = baselines.decode(path.read_text("utf-8"), path.name)
-    if problems:
-        raise ConfigError(problems)
-    return entries
-
-
-def _named(entries: list[Entry], name: str) -> Baseline:
-    """The newest record of that name: an approval comes after its candidate."""
-    found = [entry.baseline for entry in entries if entry.baseline.name == name]
-    if not found:
-        names = list(dict.fromkeys(entry.baseline.name for entry in entries))
-        raise _wrong("ID@V", name, "is no baseline", ", ".join(names[-12:]) or "none yet")
-    return found[-1]
-
-
-def _newest(entries: list[Entry], name: str) -> int:
-    return max((e.baseline.version for e in entries if e.baseline.id == name), default=0)
 
 
 def _id(row: SensorRow, recipe: str) -> str:
@@ -530,13 +275,13 @@ def _rules(row: SensorRow) -> str:
 def _series(text: str) -> Any:
     names = ["auto", *(s.value for s in Series)]
     if text not in names:
-        raise _wrong("--series", text, "is no series", ", ".join(names))
+        raise wrong("--series", text, "is no series", ", ".join(names))
     return text if text == "auto" else Series(text)
 
 
 def _chosen(index: LineIndex, sensor: list[str] | None, *, every: bool) -> list[SensorRow]:
     if every == bool(sensor):
-        raise _wrong("--sensor", "", "give sensors or --all", "--sensor ID, --all")
+        raise wrong("--sensor", "", "give sensors or --all", "--sensor ID, --all")
     if every:
         rows = [
             row
@@ -546,12 +291,12 @@ def _chosen(index: LineIndex, sensor: list[str] | None, *, every: bool) -> list[
             and index.control.get(row.spec.control, {}).get("class") != "SAFETY"
         ]
         if not rows:
-            raise _wrong("--all", "", "no sensor of this line has a chart", "--sensor ID")
+            raise wrong("--all", "", "no sensor of this line has a chart", "--sensor ID")
         return rows
     unknown = [name for name in sensor or () if name not in index.by_id]
     if unknown:
         some = ", ".join(list(index.by_id)[:12])
-        raise _wrong("--sensor", unknown[0], "is no sensor of this line", some)
+        raise wrong("--sensor", unknown[0], "is no sensor of this line", some)
     return [index.by_id[name] for name in dict.fromkeys(sensor or ())]
 
 
@@ -571,7 +316,7 @@ def _cut(text: str, index: LineIndex) -> tuple[int, int, str]:
     period, _, cause = text.strip().partition(" ")
     first, slash, last = period.partition("/")
     if not slash or not cause.strip():
-        raise _wrong("--exclude", text, "is no period with a cause", "FROM/TO CAUSE")
+        raise wrong("--exclude", text, "is no period with a cause", "FROM/TO CAUSE")
     return _time(first, index, "--exclude"), _time(last, index, "--exclude"), cause.strip()
 
 
@@ -580,7 +325,7 @@ def _time(text: str, index: LineIndex, option: str) -> int:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise _wrong(option, text, "is no time", "ISO 8601, 2026-03-01T06:00:00Z") from None
+        raise wrong(option, text, "is no time", "ISO 8601, 2026-03-01T06:00:00Z") from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=ZoneInfo(index.line.line.timezone))
     since = at - datetime(1970, 1, 1, tzinfo=UTC)
