@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from twin.config.budget import allowed_per_shift, entries
+from twin.config.charts import chart_warnings
 from twin.config.connect import is_open
 from twin.config.names import matcher
 from twin.detectors.spc.runlength import LONGEST_ARL, SHIFTS
@@ -229,6 +230,7 @@ def _warnings(index: LineIndex, per_shift: float) -> Iterator[str]:
     )
     if is_open(index.line.listener) and not index.line.listener.cert_file:
         yield "the listener is reachable from elsewhere without TLS: passwords can be read on the way"
+    yield from chart_warnings(index)
     yield from _plan_warnings(index)
     yield from _alarm_warnings(index)
     yield from _response_warnings(index)
