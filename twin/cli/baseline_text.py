@@ -125,7 +125,7 @@ def compared(old: Baseline, new: Baseline) -> dict[str, Any]:
             f" {spread_z:+.2g} standard errors"
         ),
         f"  series {old.series} -> {new.series}, n {old.n} -> {new.n}",
-        "  they differ" if different else "  no difference beyond chance",
+        _verdict(same=same, different=different),
     ]
     return {
         "old": old.name,
@@ -146,6 +146,12 @@ def compared(old: Baseline, new: Baseline) -> dict[str, Any]:
         "different": different,
         "text": "\n".join(lines),
     }
+
+
+def _verdict(*, same: bool, different: bool) -> str:
+    if not same:
+        return "  another sensor, series or unit: the numbers mean different things"
+    return "  they differ" if different else "  no difference beyond chance"
 
 
 def _level_error(baseline: Baseline) -> float:
