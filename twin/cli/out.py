@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exit", "console", "error_console", "print_json", "progress_bar"]
 
-console = Console(highlight=False)
-error_console = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False)
+error_console = Console(stderr=True, highlight=False, emoji=False)
 
 
 class Exit(IntEnum):

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twin.config.rule_sets import rule_sets_of
-from twin.detectors import Hampel
+from twin.detectors import Anomaly, Hampel, Noise
 from twin.detectors.spc.runlength import SHIFTS, RunLength, Statistic, arl_rules, of_chart, scale_of
 from twin.detectors.spc.runlength.attributes import arl_t2
 from twin.detectors.spc.runlength.mewma import arl_mewma
 from twin.detectors.spc.runlength.result import Method
 from twin.detectors.spc.runlength.simulate import ar1, first_findings, index_of, simulate
+from twin.detectors.spc.short_runs import as_short_run, rules_of_short_run
 from twin.model.line import Chart, ChartType, Role, Sensor, Series
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ def entries(index: LineIndex) -> Iterator[Entry]:
             points = _points_per_day(row.spec, chart)
             phi, scale = correlation(row, index)
             kind = chart.type.value
-            for statistic in _of_chart(_plain(chart), sets.get(chart.rules or ""), phi, scale):
+            rules = sets.get(chart.rules or "")
+            if chart.type is ChartType.Q:
+                chart, rules = as_short_run(chart), rules_of_short_run(chart, sets)
+            for statistic in _of_chart(_plain(chart), rules, phi, scale):
                 yield Entry(row.id, kind, statistic.name, points, statistic.runs, row)
             if chart.hampel_window is not None:
                 raw = _DAY_S / row.spec.period_s if row.spec.period_s else None
@@ -126,8 +130,9 @@ def entries(index: LineIndex) -> Iterator[Entry]:
                 name = f"hampel({chart.hampel_window}; {chart.hampel_t:g})"
                 yield Entry(row.id, kind, name, raw, (run, None, None, None), row)
         for name, settings in row.spec.detect.items():
-            raw = _DAY_S / row.spec.period_s if row.spec.period_s else None
-            yield Entry(row.id, "detect", name, raw, _at_rate(settings.get("rate")), row)
+            step, rate = _of_detector(name, settings, row.spec.period_s)
+            points = _DAY_S / step if step else None
+            yield Entry(row.id, "detect", name, points, _at_rate(rate), row)
     for group in index.line.group:
         points = _group_points(group, index)
         for name, runs in _of_group(group):
@@ -231,6 +236,18 @@ def _hampel(window: int, t: float) -> RunLength:
     return RunLength(max(1.0, run.arl - window + 1), run.method, run.standard_error)
 
 
+def _of_detector(
+    name: str, settings: dict[str, Any], period_s: float | None
+) -> tuple[float | None, float | None]:
+    """Seconds between the verdicts of a detector, and its false-alarm probability for each."""
+    if name == Noise.name:
+        noise = Noise.Settings.model_validate(settings)
+        return noise.block_s, noise.alpha
+    if name == Anomaly.name:
+        return period_s, Anomaly.Settings.model_validate(settings).rate
+    return period_s, None
+
+
 def _at_rate(rate: object) -> tuple[RunLength | None, ...]:
     """A detector that says itself how often it is wrong."""
     if isinstance(rate, int | float) and 0.0 < rate < 1.0:
@@ -239,10 +256,10 @@ def _at_rate(rate: object) -> tuple[RunLength | None, ...]:
 
 
 def _group_points(group: Group, index: LineIndex) -> float | None:
-    """Vectors per day: the fastest member makes them."""
+    """Vectors per day: the slowest member makes them."""
     rows = (index.by_id.get(name) for name in group.sensors)
     periods = [row.spec.period_s for row in rows if row is not None and row.spec.period_s]
-    return _DAY_S / min(periods) if periods else None
+    return _DAY_S / max(periods) if periods else None
 
 
 def _of_group(group: Group) -> Iterator[tuple[str, tuple[RunLength | None, ...]]]:

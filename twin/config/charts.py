@@ -51,7 +51,7 @@ def check_charts(
                 problems.add((*path, "chart", "rules"), "unknown rule set", name, ", ".join(sets))
             if in_doubt:
                 continue
-            known = any(
+            known = _expected(line, sensor) or any(
                 f"{station.id}/{expanded}" in baselines
                 for expanded in _keys_of(sensor, path, built)
             )
@@ -73,7 +73,7 @@ def chart_warnings(index: LineIndex) -> Iterator[str]:
         for sensor in station.sensor:
             if sensor.chart is None:
                 continue
-            known = f"{station.id}/{sensor.key}" in index.baselines
+            known = _expected(index.line, sensor) or f"{station.id}/{sensor.key}" in index.baselines
             found = point_problems.problems_of(sensor, sensor.chart, station, baseline=known)
             for problem in found:
                 if not problem.fatal:
@@ -99,6 +99,13 @@ def _waiting(index: LineIndex) -> Iterator[str]:
                 f"{some(ids)}: charts without limits, which {until} until a baseline is fitted and "
                 "approved (linetwin baseline fit)"
             )
+
+
+def _expected(line: Line, sensor: Sensor) -> bool:
+    """Whether a baseline, fitted already or not, brings what the chart does not say."""
+    chart = sensor.chart
+    named = bool(line.line.baselines)
+    return named and chart is not None and chart.centre is None and chart.sigma is None
 
 
 def _fatal(

@@ -255,3 +255,14 @@ def test_class_cc_needs_two_persons(folder):
 
     assert problem.key == "record.approved_by"
     assert problem.allowed == "another person"
+
+
+def test_a_chart_may_name_its_series_before_its_baseline_is_fitted(folder):
+    """What a baseline will bring (coefficients, level) is missing only where no file is named."""
+    chart = 'chart = { series = "residual", rules = "shewhart" }'
+    text = LINE.replace('unit = "Cel"', f'unit = "Cel"\nperiod_s = 1\n{chart}')
+    (folder / "line.toml").write_text(text)
+    assert load(folder / "line.toml").by_id["calender/temperature"].spec.chart.ar == []
+
+    (folder / "line.toml").write_text(text.replace('baselines = "baselines.jsonl"', ""))
+    assert {p.key.rpartition(".")[2] for p in problems(folder)} == {"ar", "level"}

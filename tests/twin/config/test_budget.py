@@ -75,6 +75,38 @@ max_age_s = 60
     assert 1 / hampel.arl == pytest.approx(0.017, abs=0.006)
 
 
+def test_the_slowest_member_of_a_group_makes_its_vectors(changed, files):
+    """A group of a fast and a slow sensor has as many vectors as the slow one has values."""
+    text = changed(RAW[1]).replace('key = "gap"', 'key = "gap"\nperiod_s = 10') + (
+        '[[group]]\nid = "both"\nkind = "anomaly"\nmax_age_s = 60\nrate = 1e-5\n'
+        'sensors = ["calender/gap", "calender/line_load"]\n'
+    )
+    found = {entry.sensor: entry for entry in entries(parse(files(text)))}
+    assert found["both"].points_per_day == 8640
+
+
+def test_detectors_spend_by_their_own_settings(changed, files):
+    """Noise is judged per block with alpha, an anomaly score per sample with its rate or its default."""
+    text = changed(RAW[1]).replace(
+        'key = "gap"',
+        'key = "gap"\nperiod_s = 10\n'
+        "detect.noise = { block_s = 120, alpha = 1e-5 }\ndetect.anomaly = {}",
+    )
+    found = {entry.statistic: entry for entry in entries(parse(files(text)))}
+    assert found["noise"].points_per_day == 720
+    assert found["noise"].arl0.arl == pytest.approx(1e5)
+    assert found["anomaly"].points_per_day == 8640
+    assert found["anomaly"].arl0.arl == pytest.approx(1e4)
+
+
+def test_a_self_starting_chart_spends_what_its_own_rules_spend(changed, files):
+    """A q chart without rules has 4 of 5 and rule 1, and a CUSUM, as it is judged."""
+    text = changed((RULES, 'type = "q"'), ("centre = 300, sigma = 3, ", ""))
+    found = {entry.statistic: entry for entry in entries(parse(files(text)))}
+    assert found["short_run"].arl0.arl == pytest.approx(166.05, abs=0.01)
+    assert found["cusum(0.5; 5)"].arl0.arl == pytest.approx(465.44, abs=0.01)
+
+
 def test_a_plan_over_the_budget_is_refused(changed, files):
     """The problem stands at its key, with the number, who spends most, and what would fit."""
     (problem,) = refusals(parse(files()))

@@ -64,7 +64,7 @@ def problems_of(
         *_series(sensor, chart, station, baseline=baseline),
         *_unused(chart),
         *_set_point(sensor, chart, station),
-        *_spread(chart, baseline=baseline),
+        *_spread(sensor, chart, baseline=baseline),
         *_correlation(sensor, chart),
         *_resolution(sensor, chart),
     ]
@@ -218,7 +218,7 @@ def _set_point(sensor: Sensor, chart: Chart, station: Station) -> Iterator[Point
         )
 
 
-def _spread(chart: Chart, *, baseline: bool) -> Iterator[PointProblem]:
+def _spread(sensor: Sensor, chart: Chart, *, baseline: bool) -> Iterator[PointProblem]:
     if chart.spread not in {Spread.R, Spread.S}:
         return
     if chart.series not in {Series.PIECE, Series.BLOCK} and not baseline:
@@ -240,7 +240,8 @@ def _spread(chart: Chart, *, baseline: bool) -> Iterator[PointProblem]:
             f'spread = "s" for more than {_RANGE_SIZE} values or varying sizes',
             fatal=False,
         )
-    if chart.spread is Spread.S and chart.series is Series.BLOCK:
+    one_by_one = sensor.sampling is Sampling.EVENT  # a value per piece, no signal
+    if chart.spread is Spread.S and chart.series is Series.BLOCK and not one_by_one:
         yield PointProblem(
             "spread",
             "has limits for independent values; samples in a block seldom are",

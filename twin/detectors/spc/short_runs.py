@@ -66,7 +66,14 @@ if TYPE_CHECKING:
         NDArray[np.int32],
     ]
 
-__all__ = ["SHORT_RUN", "ShortRuns", "is_short_run", "problems_of"]
+__all__ = [
+    "SHORT_RUN",
+    "ShortRuns",
+    "as_short_run",
+    "is_short_run",
+    "problems_of",
+    "rules_of_short_run",
+]
 
 _POINTS = 200
 _KINDS = {ChartType.Q: kernel.Q, ChartType.DNOM: kernel.DNOM, ChartType.Z: kernel.Z}
@@ -132,10 +139,10 @@ class ShortRuns(Logic):
     ) -> None:
         rows = [row for row in index.sensors if is_short_run(row, index)]
         sets_by_name = rule_sets_of(index.line) if rule_sets is None else rule_sets
-        chosen = [_chosen(chart_of(row), sets_by_name) for row in rows]
+        chosen = [rules_of_short_run(chart_of(row), sets_by_name) for row in rows]
         sets = list(dict.fromkeys(chosen)) or [_NO_RULES]
         self._tables = Tables(sets)
-        self._charts = [_filled(chart_of(row)) for row in rows]
+        self._charts = [as_short_run(chart_of(row)) for row in rows]
         self._voices = [
             Voice(rules, chart, fixed_ewma=chart.ewma_limits == "fixed")
             for rules, chart in zip(chosen, self._charts, strict=True)
@@ -429,7 +436,8 @@ class ShortRuns(Logic):
         return [self._open_finding(c, event, facts[9], n, mask)]
 
 
-def _chosen(chart: Chart, rule_sets: Mapping[str, RuleSet]) -> RuleSet:
+def rules_of_short_run(chart: Chart, rule_sets: Mapping[str, RuleSet]) -> RuleSet:
+    """Rules of a chart for short runs: those it names, else :data:`SHORT_RUN`."""
     self_starting = chart.type in {ChartType.Q, ChartType.I}
     if self_starting and "rules" not in chart.model_fields_set:
         return SHORT_RUN
@@ -438,7 +446,7 @@ def _chosen(chart: Chart, rule_sets: Mapping[str, RuleSet]) -> RuleSet:
     return rule_sets.get(chart.rules, SHORT_RUN)
 
 
-def _filled(chart: Chart) -> Chart:
+def as_short_run(chart: Chart) -> Chart:
     """The chart, with a CUSUM where a self-starting one declares none."""
     if chart.type in {ChartType.Q, ChartType.I} and "cusum_k" not in chart.model_fields_set:
         return chart.model_copy(update={"cusum_k": _CUSUM_K})
