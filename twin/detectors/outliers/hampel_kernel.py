@@ -26,7 +26,6 @@ SETTINGS = np.dtype(
         ("t", np.float64),
         ("resolution", np.float64),
         ("max_gap", np.int64),
-        ("learn", np.int64),
     ],
     align=True,
 )
@@ -38,7 +37,6 @@ STATE = np.dtype(
         ("late", np.int64),
         ("skipped", np.int64),
         ("skipped_in_row", np.int64),
-        ("flagged", np.int64),  # outliers in a row
         ("side", np.int64),  # of the open finding: 1 high, -1 low, 0 none
         ("time", np.int64),
         ("median", np.float64),
@@ -46,8 +44,8 @@ STATE = np.dtype(
     ],
     align=True,
 )
-INSIDE, GAP, LEVEL, OPEN = range(4)
-"""What a report says: the three ways to close, then what opens."""
+INSIDE, GAP, OPEN = range(3)
+"""What a report says: the two ways to close, then what opens."""
 FACTS = ("row", "sensor", "what", "side", "n", "time", "time_before", "number")
 """Columns of the whole numbers of a report."""
 MEASURES = ("value", "median", "scale")
@@ -141,13 +139,6 @@ def _insert(line: NDArray[np.float64], size: int, new: float) -> None:
         line[at] = line[at - 1]
         at -= 1
     line[at] = new
-
-
-@njit(cache=True, error_model="numpy")
-def _remove(line: NDArray[np.float64], size: int, old: float) -> None:
-    """Take a value out of ``size`` sorted values, which become one less."""
-    for at in range(_find(line, size, old), size - 1):
-        line[at] = line[at + 1]
 
 
 @njit(cache=True, error_model="numpy")
@@ -256,51 +247,33 @@ def hampel_rows(
                 old = 0
             now["filled"] = 0
             now["head"] = 0
-            now["flagged"] = 0
             now["side"] = 0
         now["n"] += 1
         now["time"] = t
         now["skipped_in_row"] = 0
 
         side = 0
-        cause = INSIDE
         filled = now["filled"]
-        head = now["head"]
         line = ordered[s]
         if filled < window:
             _insert(line, filled, x)
+            ring[s, filled] = x
+            filled += 1
+            now["filled"] = filled
         else:
+            head = now["head"]
             _exchange(line, window, ring[s, head], x)
-        if filled + 1 >= window:
+            ring[s, head] = x
+            now["head"] = head + 1 if head + 1 < window else 0
+        if filled >= window:
             side, median, scale = _judge(line, window, x, spec["t"], spec["resolution"])
             now["median"] = median
             now["scale"] = scale
-            now["flagged"] = now["flagged"] + 1 if side != 0 else 0
-        if now["flagged"] >= window:
-            # As many outliers in a row as the window is long are no outliers: a new level.
-            cause = LEVEL
-            side = 0
-            ring[s, 0] = x
-            line[0] = x
-            now["filled"] = 1
-            now["head"] = 0
-            now["flagged"] = 0
-        elif side != 0 and not spec["learn"]:
-            if filled < window:
-                _remove(line, window, x)
-            else:
-                _exchange(line, window, x, ring[s, head])
-        elif filled < window:
-            ring[s, filled] = x
-            now["filled"] = filled + 1
-        else:
-            ring[s, head] = x
-            now["head"] = head + 1 if head + 1 < window else 0
         if side != old:
             now["side"] = side
             n = now["n"]
             if old != 0:
-                _report(facts[written], measures[written], i, s, cause, old, n - 1, t, before, x)
+                _report(facts[written], measures[written], i, s, INSIDE, old, n - 1, t, before, x)
                 written += 1
             if side != 0:
                 _report(facts[written], measures[written], i, s, OPEN, side, n, t, before, x)
