@@ -436,6 +436,7 @@ class Chart(Shape):
         type: Kind of chart, for example ``i``, ``q``, ``p``.
         mode: How samples become points: ``raw``, ``block``, ``piece``, ``thin``, ``residual``, ...
         every: Seconds of a block, samples of a piece, or every how many samples one is plotted.
+        deviation_from: Sensor with the set-point the deviation is plotted from; empty for none.
         recipe: Recipe the limits belong to; empty for all.
         baseline: Name and version of the approved baseline.
         ruleset: Name and version of the rule set; empty when no run rules watch.
@@ -471,6 +472,7 @@ class Chart(Shape):
     type: str = ""
     mode: str = ""
     every: Number = None
+    deviation_from: str = ""
     recipe: str = ""
     baseline: str = ""
     ruleset: str = ""

@@ -44,7 +44,7 @@ def control_chart(
     """
     found = judgement.states(detection, row.index)
     answer: dict[str, Any] = {"judged": judgement.overall(found)}
-    name = next((name for name in judgement.CHARTS if name in found), "")
+    name = judgement.chart_of(found)
     answer["others"] = judgement.others(found, name)
     answer["scatter"] = _scatter(detection, row, points)
     chart = row.spec.chart
@@ -96,6 +96,7 @@ def _facts(said: dict[str, Any], chart: Chart, row: SensorRow) -> dict[str, Any]
         "type": str(kind),
         "mode": said.get("mode") or str(chart.series),
         "every": chart.block_s or chart.size or chart.every,
+        "deviation_from": f"{row.station.id}/{chart.set_point}" if chart.set_point else "",
         "recipe": said.get("recipe") or "",
         "baseline": said.get("baseline") or "",
         "ruleset": said.get("ruleset") or "",

@@ -24,6 +24,12 @@ def _judge_of(detection: Detection, number: int) -> tuple[Any, dict[str, Any]] |
     return None
 
 
+def _values(judge: Any, values: list[float]) -> list[float | None]:
+    """The statistic of each vector; those it only learned from have none."""
+    learns = judge.name == "group_anomaly"
+    return [None if learns and value == 0.0 else present.number(value) for value in values]
+
+
 def _open(detection: Detection, number: int) -> dict[str, Any] | None:
     events = detection.group_findings(number)
     if not events:
@@ -50,7 +56,7 @@ def group_tile(
     judged = judgement(judge.name, said)
     spark: list[float | None] = []
     if sparks:
-        spark = present.numbers((judge.plotted(number, 60) or {}).get("v", []))
+        spark = _values(judge, (judge.plotted(number, 60) or {}).get("v", []))
     value = said["value"]
     return {
         "value": None if value is None else present.number(value),
@@ -132,11 +138,11 @@ def plotted(detection: Detection, number: int, points: int) -> dict[str, Any]:
     """Columns of the statistic: ``t``, ``v``, ``ucl``, ``rules``, and of PCA ``second``."""
     found = _judge_of(detection, number)
     drawn = None if found is None else found[0].plotted(number, points)
-    if not drawn:
+    if found is None or not drawn:
         return {"t": [], "v": [], "rules": []}
     answer: dict[str, Any] = {
         "t": drawn["t"],
-        "v": present.numbers(drawn["v"]),
+        "v": _values(found[0], drawn["v"]),
         "ucl": present.number(drawn["ucl"]),
         "rules": drawn.get("rules") or [[] for _ in drawn["t"]],
     }

@@ -14,10 +14,10 @@ from twin.detectors.outliers.anomaly_walk import LEARN
 if TYPE_CHECKING:
     from twin.engine.detection import Detection
 
-__all__ = ["CHARTS", "judgement", "others", "overall", "states", "tile_state"]
+__all__ = ["chart_of", "judgement", "others", "overall", "states", "tile_state"]
 
-CHARTS = ("short_runs", "attributes", "charts")
-"""Detectors that answer whether a sensor is in control; the first that answers is the chart."""
+_CHARTS = ("charts", "short_runs", "attributes")
+"""Detectors that answer whether a sensor is in control; :func:`chart_of` says which one does."""
 
 _SETTINGS = frozenset({"cadence"})
 """Detectors that judge how a sensor is set up, not what it measures."""
@@ -69,6 +69,16 @@ def judgement(name: str, said: dict[str, Any]) -> dict[str, Any]:
     return answer | {"code": "invalid" if said.get("points", 1) else "no_points"}
 
 
+def chart_of(found: dict[str, dict[str, Any]]) -> str:
+    """Which detector is the chart of a sensor now; empty when none is.
+
+    Limits in force go before a chart that still makes its own.
+    """
+    there = [name for name in _CHARTS if name in found]
+    limited = [name for name in there if found[name].get("centre") is not None]
+    return (limited or there or [""])[0]
+
+
 def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     """The ``Judgement`` of a sensor; None when nobody judges it.
 
@@ -77,8 +87,10 @@ def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     """
     if not found:
         return None
-    ranked = sorted(found, key=lambda name: (name not in CHARTS, _place(name)))
-    wanted = ("signal",) if ranked[0] in CHARTS else ("signal", "in control")
+    chart = chart_of(found)
+    beside = [name for name in found if name not in _CHARTS]
+    ranked = [chart, *beside] if chart else beside
+    wanted = ("signal",) if chart else ("signal", "in control")
     for verdict in wanted:
         for name in ranked:
             if found[name]["verdict"] == verdict:
@@ -86,15 +98,11 @@ def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
     return judgement(ranked[0], found[ranked[0]])
 
 
-def _place(name: str) -> int:
-    return CHARTS.index(name) if name in CHARTS else 0
-
-
 def others(found: dict[str, dict[str, Any]], chart: str) -> list[dict[str, Any]]:
     """Judgements beside the chart's own, each with its one number (``ratio``, ``p``, ...)."""
     told = []
     for name, said in found.items():
-        if name == chart or (name == "charts" and chart in CHARTS):
+        if name in _CHARTS and chart:
             continue
         number = next((key for key in ("ratio", "p", "value", "median") if key in said), "")
         entry = judgement(name, said)

@@ -85,6 +85,9 @@ class FakeView:
         self._alarms: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self._findings: dict[str, list[dict[str, Any]]] = {}
+        self.judged: dict[str, dict[str, Any] | None] = {}
+        self.group_title = "Calender as a whole"
+        self.chart_more: dict[str, dict[str, Any]] = {}
         self.values: dict[str, list[float]] = {}
         self.times: list[int] = []
         self.metre = 412.0
@@ -124,7 +127,7 @@ class FakeView:
             "t_first": now,
             "t_last": now,
             "open": True,
-            "value": self.values[sensor][-1],
+            "value": self.values.get(sensor, [17.0])[-1],
             "product": "CC-0417" if sensor.startswith("calender") else None,
             "place": self.metre if sensor.startswith("calender") else None,
             "index": len(self.times) - 1,
@@ -220,6 +223,9 @@ class FakeView:
                     "tiles": [self._tile(s[0], sparks=sparks) for s in rows],
                 }
             )
+        stations.append(
+            {"id": "group", "title": "", "area": "", "tiles": [self._group_tile(sparks=sparks)]}
+        )
         return {
             "time": iso(self.clock.now),
             "line": {
@@ -269,7 +275,9 @@ class FakeView:
             a for a in self._alarms if a["sensor"] == sensor and a["state"] in {"UNACK", "ACKED"}
         ]
         age = self.silent.get(sensor, 0.4)
-        state = "alarm" if active else "warn" if findings else "ok"
+        judged = self.judged.get(sensor, {"detector": "charts", "verdict": "in control"})
+        calm = _calm(judged)
+        state = "alarm" if active else "warn" if findings else calm
         tile = {
             "sensor": sensor,
             "title": self.titles.get(sensor, title),
@@ -279,12 +287,161 @@ class FakeView:
             "time": iso(self.clock.now - int(age * SECOND)),
             "age_s": age,
             "state": "stale" if age > 5 else state,
+            "judged": judged,
             "role": "characteristic",
             "limits": self._limits(sensor),
             "finding": _public(findings[0]) if findings else None,
             "alarm": active[0]["occurrence"] if active else None,
         }
         return tile | ({"spark": self.values[sensor][-60:]} if sparks else {})
+
+    def _group_tile(self, *, sparks: bool = True) -> dict[str, Any]:
+        group = self.groups()[0]
+        tile = {
+            "sensor": "group/calender",
+            "title": self.group_title,
+            "value": group["value"],
+            "unit": "1",
+            "time": group["time"],
+            "age_s": 0.4,
+            "state": group["state"],
+            "judged": group["judged"],
+            "role": "group",
+            "limits": {"ucl": group["ucl"]},
+        }
+        return tile | ({"spark": self._statistic()[-60:]} if sparks else {})
+
+    def _statistic(self) -> list[float]:
+        return [
+            ((a - 300.0) / 4.0) ** 2 + ((b - 3.4) / 0.02) ** 2
+            for a, b in zip(
+                self.values["calender/line_load"], self.values["calender/density"], strict=True
+            )
+        ]
+
+    def groups(self) -> list[dict[str, Any]]:
+        names = {"calender/line_load": "Line load", "calender/density": "Coating density"}
+        findings = self._findings.get("group/calender", [])
+        learning = {"detector": "group_anomaly", "verdict": "cannot judge", "code": "learning"}
+        load, density = (self.values[name][-1] for name in names)
+        return [
+            {
+                "sensor": "group/calender",
+                "id": "calender",
+                "title": self.group_title,
+                "kind": "pca",
+                "members": [{"sensor": s, "title": t} for s, t in names.items()],
+                "state": "warn" if findings else "ok",
+                "time": iso(self.clock.now),
+                "judged": {
+                    "detector": "groups",
+                    "verdict": "signal" if findings else "in control",
+                },
+                "finding": _public(findings[0]) if findings else None,
+                "statistic": "t2",
+                "value": self._statistic()[-1],
+                "ucl": 14.2,
+                "spe": 0.4,
+                "spe_ucl": 2.1,
+                "limit_from": "F, m = 200, alpha 0.001",
+                "ruleset": "pca(0.001)@1",
+                "points": len(self.times),
+                "contributions": [
+                    {
+                        "sensor": "calender/line_load",
+                        "title": "Line load",
+                        "value": load,
+                        "unit": "N/mm",
+                        "about": "others",
+                        "z": -3.4,
+                        "weight": 11.5,
+                    },
+                    {
+                        "sensor": "calender/density",
+                        "title": "Coating density",
+                        "value": density,
+                        "unit": "g/cm3",
+                        "about": "level",
+                        "z": 0.7,
+                        "weight": 0.5,
+                    },
+                ],
+            },
+            {
+                "sensor": "group/new",
+                "id": "new",
+                "title": "A new group",
+                "kind": "anomaly",
+                "members": [{"sensor": s, "title": t} for s, t in names.items()],
+                "state": "learning",
+                "judged": learning | {"have": 120, "need": 400},
+            },
+        ]
+
+    def group(self, group: str, points: int) -> dict[str, Any] | None:
+        found = next((g for g in self.groups() if g["id"] == group), None)
+        if found is None:
+            return None
+        values = self._statistic()[-points:] if group == "calender" else []
+        marks: list[list[str]] = [["t2"] if v > 14.2 else [] for v in values]
+        second = {
+            "v": [0.1 * v for v in values],
+            "ucl": 2.1,
+            "rules": [[] for _ in values],
+        }
+        return found | {
+            "t": [t / 1e9 for t in self.times[-len(values) :]] if values else [],
+            "v": values,
+            "rules": marks,
+            "second": second if values else None,
+            "findings": [_public(f) for f in self._findings.get(f"group/{group}", [])],
+        }
+
+    async def budget(self) -> dict[str, Any]:
+        rows = [
+            ("calender/line_load", "Line load", "i", "western_electric", 720.0, 91.75, 2.616, 0),
+            ("group/calender", self.group_title, "pca", "t2", 86_400.0, 1000.0, 28.8, 31),
+            ("dryroom/h2s", "Hydrogen sulfide", "i", "noise", None, None, None, 0),
+        ]
+        total = 31.416
+        return {
+            "version": "0f3a9c11d2e47b60",
+            "simulated": self.simulated,
+            "shift_h": 8.0,
+            "operators": 1,
+            "accept": "",
+            "allowed_per_shift": 1.0,
+            "planned_per_shift": total,
+            "unknown": 1,
+            "observed": 33,
+            "observed_from": iso(START_NS),
+            "observed_hours": 24.0,
+            "observed_per_shift": 11.0,
+            "rows": [
+                {
+                    "sensor": sensor,
+                    "title": title,
+                    "chart": chart,
+                    "statistic": statistic,
+                    "points_per_day": points,
+                    "arl0": arl0,
+                    "method": None if arl0 is None else "exact",
+                    "standard_error": None if arl0 is None else 0.0,
+                    "expected_per_shift": expected,
+                    "share": None if expected is None else expected / total,
+                    "observed": seen,
+                }
+                for sensor, title, chart, statistic, points, arl0, expected, seen in rows
+            ]
+            + [
+                {
+                    "sensor": "calender/density",
+                    "title": "Coating density",
+                    "statistic": "dpat",
+                    "observed": 2,
+                }
+            ],
+        }
 
     def sensor(self, sensor: str) -> dict[str, Any] | None:
         if sensor not in self.values:
@@ -368,6 +525,14 @@ class FakeView:
             "baseline": "calender-300@4",
             "ruleset": "western_electric@1",
             "texts": {"rule1": RULE1, "rule5": RULE5},
+            "judged": self._tile(sensor)["judged"],
+            "verdict": self._tile(sensor)["judged"],
+            "type": "i",
+            "mode": "raw",
+            "points": len(self.times),
+            "arl0": 91.75,
+            "ewma_now": {"value": line[-1], "lcl": centre - width, "ucl": centre + width},
+            **self.chart_more.get(sensor, {}),
         }
 
     def alarms(self, *, history: bool) -> list[dict[str, Any]]:
@@ -549,6 +714,15 @@ class FakeView:
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         self.wakes.append(wake)
         return lambda: self.wakes.remove(wake)
+
+
+def _calm(judged: dict[str, Any] | None) -> str:
+    """State without alarm or finding."""
+    if judged is None:
+        return "measured"
+    if judged["verdict"] == "in control":
+        return "ok"
+    return "learning" if judged.get("code") in {"learning", "self_starting"} else "unjudged"
 
 
 def _public(finding: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ GETS = {
     "sensor": "/api/sensors/calender/line_load",
     "series": "/api/series/calender/line_load?points=50",
     "chart": "/api/chart/formation/voltage:0",
+    "groups": "/api/groups",
+    "group": "/api/groups/calender?points=50",
+    "budget": "/api/budget",
     "alarms": "/api/alarms",
     "products": "/api/products",
     "events": "/api/events",
@@ -51,11 +54,12 @@ async def test_security_headers_are_everywhere(board: "Board") -> None:
             await client.post("/api/overview"),
             await client.get("/static/../auth.py"),
             await client.get("/api/sensors/no/such"),
+            await client.get("/api/groups/none"),
         ]
         board.view.broken = True
         bad.append(await client.get("/api/overview"))
     assert [a.status_code for a in good] == [200] * 4
-    assert [a.status_code for a in bad] == [404, 405, 404, 404, 500]
+    assert [a.status_code for a in bad] == [404, 405, 404, 404, 404, 500]
     for answer in [*good, *bad]:
         policy = answer.headers["content-security-policy"]
         for part in (
@@ -93,6 +97,7 @@ async def test_errors_hold_no_trace(board: "Board", caplog: pytest.LogCaptureFix
         "/api/series/calender/line_load?start=9&end=3",
         "/api/series/calender/line_load?start=-1",
         "/api/chart/calender/line_load?points=99999999",
+        "/api/groups/calender?points=1",
         "/api/alarms?history=yes",
         "/api/products?limit=0",
         "/api/events?after=-1",

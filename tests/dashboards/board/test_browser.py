@@ -1,5 +1,6 @@
 """The board in a real Chromium, as an operator meets it."""
 
+import inspect
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from dashboards.board import Running, serve
+from dashboards.board.api import STATIC
 from dashboards.board.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}"),
 ]
+
+
+HOSTILE = (
+    "alarms",
+    "chart/calender/line_load",
+    "chart/group/calender",
+    "products",
+    "ledger",
+    "budget",
+)
 
 
 class Window:
@@ -79,7 +91,7 @@ async def test_values_are_live(board: "Board", view: "FakeView") -> None:
     """The overview shows every sensor and follows its value without a reload."""
     async with window(board) as win:
         await win.open()
-        await expect(win.page.locator(".tile")).to_have_count(15)
+        await expect(win.page.locator(".tile")).to_have_count(16)
         await expect(win.page.locator(".simulated")).to_be_visible()
         tile = win.page.locator('[data-sensor="calender/line_load"]')
         view.values["calender/line_load"][-1] = 314.2
@@ -172,15 +184,18 @@ async def test_hostile_names_stay_text(board: "Board", view: "FakeView") -> None
     """Markup in titles, alarms and payloads is shown as text and never runs."""
     evil = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
     view.titles["calender/line_load"] = evil
-    view.title = evil
+    view.title = view.group_title = evil
     view.raise_alarm(title=evil, action=evil, cause=evil, product=evil)
     view.find("calender/line_load", "rule1", evil)
+    view.find("group/calender", "t2", evil)
+    why = {"detector": "noise", "verdict": "cannot judge", "code": "text", "text": evil}
+    view.chart_more["calender/line_load"] = {"verdict": why, "others": [why], "recipe": evil}
     async with window(board) as win:
         page = win.page
         await win.open()
         tile = page.locator('[data-sensor="calender/line_load"] .tile-title')
         await expect(tile).to_have_text(evil)
-        for path in ("alarms", "chart/calender/line_load", "products", "ledger"):
+        for path in HOSTILE:
             await page.goto(f"{win.running.url}#/{path}")
             await page.wait_for_timeout(400)
             if path == "alarms":
@@ -275,7 +290,16 @@ async def test_ledger_balances_and_proposes(board: "Board") -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "#/alarms", "#/chart/calender/thickness", "#/products", "#/ledger"]
+    "path",
+    [
+        "",
+        "#/alarms",
+        "#/chart/calender/thickness",
+        "#/chart/group/calender",
+        "#/products",
+        "#/ledger",
+        "#/budget",
+    ],
 )
 async def test_phone_fits(board: "Board", view: "FakeView", path: str) -> None:
     """On a phone every page is one column without sideways scrolling and with large targets."""
@@ -311,7 +335,7 @@ async def test_keyboard_reaches_everything(board: "Board", view: "FakeView") -> 
         await page.locator(".summary button", has_text="2 ALARM").click()
         await expect(page.locator(".tile:visible")).to_have_count(2)
         await page.locator(".summary button", has_text="2 ALARM").click()
-        await expect(page.locator(".tile:visible")).to_have_count(15)
+        await expect(page.locator(".tile:visible")).to_have_count(16)
         await page.keyboard.press("2")
         await expect(page.locator(".alarm-row")).to_have_count(2)
         await page.keyboard.press("j")
@@ -324,7 +348,12 @@ async def test_keyboard_reaches_everything(board: "Board", view: "FakeView") -> 
         await page.keyboard.press("?")
         await expect(page.locator("dialog[open]")).to_contain_text("Acknowledge the chosen alarm")
         await page.keyboard.press("Escape")
-        for key, place in (("3", ".plot"), ("4", ".product-card"), ("5", ".equation")):
+        for key, place in (
+            ("3", ".plot"),
+            ("4", ".product-card"),
+            ("5", ".equation"),
+            ("6", ".plan"),
+        ):
             await page.keyboard.press(key)
             await expect(page.locator(place).first).to_be_visible()
         assert win.clean()
@@ -372,7 +401,7 @@ async def test_closed_board_asks_for_a_login_first(closed_board: "Board") -> Non
         await page.locator("[name=user]").fill("viewer")
         await page.locator("[name=password]").fill(PASSWORD)
         await page.locator("dialog[open] button.primary").click()
-        await expect(page.locator(".tile")).to_have_count(15)
+        await expect(page.locator(".tile")).to_have_count(16)
 
 
 async def test_left_out_fields_do_no_harm(board: "Board", view: "FakeView") -> None:
@@ -390,7 +419,9 @@ async def test_left_out_fields_do_no_harm(board: "Board", view: "FakeView") -> N
             ("alarms", ".alarm-row", 2),
             ("chart/calender/line_load", ".plot canvas", 1),
             ("products", ".product-card", 5),
+            ("chart/group/calender", ".plot canvas", 2),
             ("ledger", ".term", 4),
+            ("budget", ".plan tbody tr", 4),
         ):
             await page.goto(f"{win.running.url}#/{path}")
             await expect(page.locator(place)).to_have_count(count)
@@ -405,20 +436,161 @@ def _bare(name: str, method: Any) -> Any:
     """The method with every default taken out of its answer."""
     adapter = TypeAdapter(SHAPES[name])
 
-    def bare(*args: Any, **options: Any) -> Any:
-        data = method(*args, **options)
+    def strip(data: Any) -> Any:
         return adapter.dump_python(adapter.validate_python(data), exclude_defaults=True)
 
-    return bare
+    def bare(*args: Any, **options: Any) -> Any:
+        return strip(method(*args, **options))
+
+    async def bare_later(*args: Any, **options: Any) -> Any:
+        return strip(await method(*args, **options))
+
+    return bare_later if inspect.iscoroutinefunction(method) else bare
 
 
-async def test_nothing_is_claimed_without_limits(board: "Board", view: "FakeView") -> None:
-    """A sensor without control limits is measured; nobody says that it is in control."""
-    whole = view._limits
-    view._limits = lambda sensor: {} if sensor == "dryroom/h2s" else whole(sensor)  # type: ignore[method-assign]  # a fake of a fake
+async def test_nothing_is_claimed_that_nobody_judged(board: "Board", view: "FakeView") -> None:
+    """What nobody judges is measured, what learns says so with its count; neither is in control."""
+    view.judged["dryroom/h2s"] = None
+    learning = {"detector": "noise", "verdict": "cannot judge", "code": "learning"}
+    view.judged["dryroom/temperature"] = learning | {"have": 17, "need": 60}
+    view.judged["mixing/viscosity"] = {
+        "detector": "charts",
+        "verdict": "cannot judge",
+        "code": "no_limits",
+    }
     async with window(board) as win:
+        page = win.page
         await win.open()
-        await expect(win.page.locator('[data-sensor="dryroom/h2s"] .chip')).to_have_text("measured")
-        await expect(win.page.locator(".summary")).to_contain_text("1 measured")
-        await expect(win.page.locator(".summary")).to_contain_text("14 in control")
+        chip = page.locator('[data-sensor="dryroom/h2s"] .chip')
+        await expect(chip).to_have_text("measured")
+        tile = page.locator('[data-sensor="dryroom/temperature"]')
+        await expect(tile.locator(".chip")).to_have_text("learning 17/60")
+        await expect(tile).to_have_attribute("data-state", "learning")
+        tile = page.locator('[data-sensor="mixing/viscosity"]')
+        await expect(tile.locator(".chip")).to_have_text("not judged")
+        await expect(tile.locator(".tile-note")).to_contain_text("no approved limits")
+        shapes = {
+            await page.locator(f'[data-state="{name}"].tile .icon path').first.get_attribute("d")
+            for name in ("ok", "learning", "unjudged", "measured")
+        }
+        assert len(shapes) == 4
+        for words in ("13 in control", "1 learning", "1 not judged", "1 measured"):
+            await expect(page.locator(".summary")).to_contain_text(words)
+        await page.goto(f"{win.running.url}#/chart/mixing/viscosity")
+        await expect(page.locator(".why")).to_contain_text("no approved limits for the recipe")
         assert win.clean()
+
+
+async def test_chart_tells_what_it_knows(board: "Board", view: "FakeView") -> None:
+    """Kind of points, memory charts against limits, varying limits, scatter, other detectors."""
+    times = [t / 1e9 for t in view.times[-20:]]
+    view.chart_more["calender/thickness"] = {
+        "mode": "block",
+        "every": 60.0,
+        "recipe": "nmc@1",
+        "points": 417,
+        "late": 3,
+        "cannot_judge": 12,
+        "cusum": {"k": 0.5, "h": 5.0, "high": 6.1, "low": 0.0},
+        "t": times,
+        "v": [77.0 + 0.01 * i for i in range(20)],
+        "rules": [[] for _ in times],
+        "ewma": None,
+        "lcl": [None] * 5 + [76.0 - 0.01 * i for i in range(15)],
+        "ucl": [None] * 5 + [78.0 + 0.01 * i for i in range(15)],
+        "scatter": {
+            "kind": "mr",
+            "unit": "um",
+            "judged": {"detector": "spread", "verdict": "in control"},
+            "value": 0.3,
+            "t": times,
+            "v": [0.3] * 20,
+            "rules": [[] for _ in times],
+            "ucl": [1.0] * 20,
+        },
+        "others": [
+            {
+                "detector": "noise",
+                "verdict": "signal",
+                "number": "ratio",
+                "value": 4.2,
+            }
+        ],
+    }
+    async with window(board) as win:
+        page = win.page
+        await win.open("#/chart/calender/thickness")
+        await expect(page.locator(".plot canvas")).to_have_count(2)
+        await expect(page.locator(".why")).to_contain_text("means of 1 min")
+        facts = page.locator(".facts")
+        for words in ("nmc@1", "417", "h 5", "92 points", "12"):
+            await expect(facts).to_contain_text(words)
+        await expect(facts.locator(".mini.over")).to_have_count(1)
+        await expect(page.get_by_role("heading", name="Moving range")).to_be_visible()
+        await expect(page.locator(".others")).to_contain_text("Noisesignalvariance 4.2 times")
+        box = await page.locator(".u-over").first.bounding_box()
+        assert box
+        await page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 40)
+        await expect(page.locator(".readout")).to_contain_text("UCL 78.14")
+        await expect(page.get_by_label("Specification")).to_have_count(0)
+        assert win.clean()
+
+
+async def test_group_page_names_the_members(board: "Board", view: "FakeView") -> None:
+    """A finding or an alarm of a group leads to its page: statistic, residual, members, others."""
+    view.find("group/calender", "t2", "line load 3.4 sigma below what the others say")
+    view.raise_alarm("group/calender", "P2", title="Calender as a whole is off")
+    async with window(board) as win:
+        page = win.page
+        await win.open("#/alarms")
+        await page.locator(".more").click()
+        await page.locator(".details a.button").click()
+        await expect(page.locator("h1")).to_have_text("Calender as a whole")
+        await expect(page.locator(".plot canvas")).to_have_count(2)
+        first = page.locator(".ranked li").first
+        await expect(first).to_contain_text("Line load")
+        await expect(first).to_contain_text("3.4 sigma below what the others say")
+        await expect(page.locator(".findings li")).to_have_count(1)
+        await expect(page.locator(".plan tbody tr")).to_have_count(2)
+        await expect(page.locator(".plan")).to_contain_text("learning 120/400")
+        await page.locator(".plan a", has_text="A new group").click()
+        await expect(page.locator(".why")).to_contain_text("not enough data yet: 120 of 400")
+        await expect(page.locator(".plot .empty")).to_be_visible()
+        await page.goto(f"{win.running.url}#/line")
+        await page.locator('[data-sensor="group/calender"]').click()
+        await first.locator("a").click()
+        await expect(page.locator("h1")).to_have_text("Line load")
+        assert [line for line in win.said if "404" not in line] == []
+
+
+async def test_budget_sets_planned_beside_seen(board: "Board", view: "FakeView") -> None:
+    """The page says whether the plan fits, who spends it, and what was really seen."""
+    async with window(board, locale="de-DE") as win:
+        page = win.page
+        await win.open("#/budget")
+        await expect(page.locator(".budget-verdict")).to_contain_text("überschreitet das Budget")
+        await expect(page.locator(".figure-card").first).to_contain_text("31,42")
+        await expect(page.locator(".figure-card").nth(1)).to_contain_text("11,00")
+        rows = page.locator(".plan tbody tr")
+        await expect(rows.nth(1)).to_contain_text("92 %")
+        await expect(rows.last).to_contain_text("nicht geplant")
+        await expect(page.locator(".simulated")).to_be_visible()
+        await page.locator(".lang").click()
+        await page.locator("[data-filter]").fill("line load")
+        await expect(rows).to_have_count(1)
+        await page.locator(".plan a").click()
+        await expect(page.locator("h1")).to_have_text("Line load")
+        assert win.clean()
+
+
+async def test_both_languages_have_all_words(board: "Board") -> None:
+    """Every word exists in English and in German, with the same blanks to fill."""
+    text = (STATIC / "js" / "i18n.js").read_text(encoding="utf-8")
+    english, german = (
+        dict(re.findall(r'[\s,{]"?([\w-]+)"?: "((?:[^"\\]|\\.)*)"', part))
+        for part in re.split(r"const (?:EN|DE|RULES_DE) = ", text)[1:3]
+    )
+    assert len(english) > 250
+    assert english.keys() == german.keys()
+    for key, words in english.items():
+        assert set(re.findall(r"\{\w+\}", words)) == set(re.findall(r"\{\w+\}", german[key])), key

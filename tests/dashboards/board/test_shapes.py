@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.dashboards.board.conftest import FakeView
 
 
-def test_view_returns_the_shapes(view: "FakeView") -> None:
+async def test_view_returns_the_shapes(view: "FakeView") -> None:
     """Every answer of the view the other tests use has the documented shape."""
     view.find("calender/line_load", "rule1", "One point is out.")
     view.raise_alarm()
@@ -22,6 +22,10 @@ def test_view_returns_the_shapes(view: "FakeView") -> None:
     check("sensor", view.sensor("calender/line_load"))
     check("series", view.series("calender/line_load", None, None, 50))
     check("chart", view.chart("calender/line_load", 50))
+    check("groups", view.groups())
+    check("group", view.group("calender", 50))
+    check("group", view.group("new", 50))
+    check("budget", await view.budget())
     check("alarms", view.alarms(history=False))
     check("products", view.products(10))
     check("events", view.events(0, 10, ""))

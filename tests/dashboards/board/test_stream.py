@@ -68,7 +68,7 @@ async def test_first_come_hello_and_all_values(board: "Board", view: "FakeView")
     async with stream(board) as events:
         assert await events.next() == ("hello", None, {"last_event": 1, "complete": True})
         _, _, live = await events.next("live")
-        assert len(live["tiles"]) == 15
+        assert len(live["tiles"]) == 16
         assert "spark" not in live["tiles"][0]
         assert live["products"]["calender"]["id"] == "CC-0417"
         _, _, beat = await events.next("beat")

@@ -127,7 +127,7 @@ export function askAck(alarm) {
 /** What the keys do. */
 export function showHelp() {
   if (document.querySelector("dialog[open]")) return;
-  const rows = [["1 … 5", "keyPages"], ["/", "keyFilter"], ["↓ ↑  j k", "keyMove"], ["a", "keyAck"], ["Enter", "keyOpen"], ["?", "keyHelp"]];
+  const rows = [["1 … 6", "keyPages"], ["/", "keyFilter"], ["↓ ↑  j k", "keyMove"], ["a", "keyAck"], ["Enter", "keyOpen"], ["?", "keyHelp"]];
   open(t("help"), (close) => h("div", null, h("h2", null, t("help")),
     h("dl", { class: "keys" }, rows.map(([key, text]) => [h("dt", null, h("kbd", null, key)), h("dd", null, t(text))])),
     h("p", { class: "muted" }, `linetwin ${state.session?.version ?? ""} · ${t("version")} ${state.overview?.line.version ?? "–"}`),

@@ -6,6 +6,7 @@ import { clock, number, span } from "./format.js";
 import { lang, setLang, t } from "./i18n.js";
 import { icon, priority } from "./icons.js";
 import { alarmsPage } from "./pages/alarms.js";
+import { budgetPage } from "./pages/budget.js";
 import { chartPage } from "./pages/chart.js";
 import { ledgerPage } from "./pages/ledger.js";
 import { linePage } from "./pages/line.js";
@@ -14,7 +15,7 @@ import { soundOn, toggleSound, watchSound } from "./sound.js";
 import { emit, on, serverNow, state } from "./store.js";
 import { start } from "./stream.js";
 
-const PAGES = { line: linePage, alarms: alarmsPage, chart: chartPage, products: productsPage, ledger: ledgerPage };
+const PAGES = { line: linePage, alarms: alarmsPage, chart: chartPage, products: productsPage, ledger: ledgerPage, budget: budgetPage };
 const NAMES = Object.keys(PAGES);
 const wall = new URLSearchParams(location.search).get("wall") === "1";
 const root = document.getElementById("page");

@@ -1,17 +1,25 @@
 // One characteristic: its control chart with rules in words, and its history to zoom into.
 import { get, ignoreRefusal, sensorPath } from "../api.js";
 import { h, memory, show, throttle } from "../dom.js";
-import { clock, decimals, number, span, unit, withUnit } from "../format.js";
+import { findingList } from "../findings.js";
+import { clock, decimals, number, span, whole, withUnit } from "../format.js";
 import { ruleText, t } from "../i18n.js";
 import { icon } from "../icons.js";
-import { controlChart, historyChart } from "../plot.js";
+import { isGroup, picker } from "../picker.js";
+import { at, controlChart, historyChart, now } from "../plot.js";
 import { serverNow, state } from "../store.js";
+import { bar, modeText, reason, stateText, verdictState, verdictText } from "../verdict.js";
+import { groupPage } from "./group.js";
 
 const points = () => (innerWidth < 700 ? 80 : 240); // more would be a hedge, not a chart
 const RANGES = [["h1", 3600], ["h8", 28_800], ["h24", 86_400], ["d7", 604_800], ["all", null]];
 
 export function chartPage(root, argument) {
   let sensor = argument || memory.get("sensor") || "";
+  if (isGroup(sensor)) {
+    memory.set("sensor", sensor);
+    return groupPage(root, sensor);
+  }
   let mode = "points";
   let chart = null;
   let plot = null;
@@ -19,7 +27,7 @@ export function chartPage(root, argument) {
   let closed = false;
   const wish = { zones: memory.get("zones") !== "off", ewma: memory.get("ewma") !== "off", spec: memory.get("spec") === "on" };
 
-  const select = h("select", { data: { filter: "1" }, "aria-label": t("choose"), on: { change: () => { location.hash = `#/chart/${sensorPath(select.value)}`; } } });
+  const choose = picker(() => sensor);
   const heading = h("h1");
   const name = h("span", { class: "muted" });
   const chip = h("span", { class: "chip" });
@@ -29,19 +37,11 @@ export function chartPage(root, argument) {
   const canvas = h("div", { class: "plot" });
   const readout = h("p", { class: "readout", "aria-live": "off" });
   const facts = h("dl", { class: "facts" });
+  const why = h("p", { class: "why" });
+  const scatter = h("section", { class: "panel", hidden: true }, h("h2"), h("div", { class: "plot low" }), h("p", { class: "muted" }));
+  const others = h("section", { class: "panel", hidden: true });
   const findings = h("section", { class: "findings" });
-
-  function fillSelect() {
-    show(select, (state.overview?.stations ?? []).map((station) =>
-      h("optgroup", { label: station.title || station.id }, station.tiles.map((tile) =>
-        h("option", { value: tile.sensor, selected: tile.sensor === sensor }, `${tile.title || tile.sensor}`)))));
-  }
-
-  function step(by) {
-    const all = [...state.tiles.keys()];
-    const next = all[(all.indexOf(sensor) + by + all.length) % all.length];
-    if (next) location.hash = `#/chart/${sensorPath(next)}`;
-  }
+  let scatterPlot = null;
 
   function drawTabs() {
     show(tabs, [["points", null], ...RANGES].map(([name]) =>
@@ -50,7 +50,7 @@ export function chartPage(root, argument) {
       type: "checkbox", checked: wish[name],
       on: { change: (event) => { wish[name] = event.target.checked; memory.set(name, event.target.checked ? "on" : "off"); draw(); } },
     }), t(name));
-    show(checks, mode === "points" ? ["zones", chart?.ewma && "ewma", chart?.limits && "spec"].filter(Boolean).map(box) : h("span", { class: "muted" }, t("dragToZoom")));
+    show(checks, mode === "points" ? [chart?.sigma && "zones", chart?.ewma && "ewma", raw() && hasSpec() && "spec"].filter(Boolean).map(box) : h("span", { class: "muted" }, t("dragToZoom")));
   }
 
   function head() {
@@ -58,7 +58,7 @@ export function chartPage(root, argument) {
     if (!tile) return;
     const shown = state.blind ? "blind" : tile.state;
     chip.dataset.state = shown;
-    show(chip, icon(shown), t(shown === "ok" && tile.limits?.lcl == null && tile.limits?.ucl == null ? "measured" : shown));
+    show(chip, icon(shown), stateText(tile, shown));
     value.textContent = withUnit(tile.value, tile.unit, decimals(tile.limits, tile.value));
   }
 
@@ -68,41 +68,103 @@ export function chartPage(root, argument) {
       return;
     }
     const v = chart.v[index];
-    const z = chart.sigma && v != null ? (v - chart.centre) / chart.sigma : null;
+    const centre = at(chart.centre, index);
+    const z = chart.sigma && v != null && centre !== null ? (v - centre) / chart.sigma : null;
     const rules = chart.rules[index] ?? [];
-    show(readout, h("b", null, withUnit(v, chart.unit, digits())), " · ", clock(chart.t[index] * 1000, serverNow()),
-      z === null ? "" : ` · ${z >= 0 ? "+" : "−"}${number(Math.abs(z), 2)}\u202fσ`,
+    const [lcl, ucl] = [at(chart.lcl, index), at(chart.ucl, index)];
+    show(readout, h("b", null, withUnit(v, plottedUnit(), digits())), " · ", clock(chart.t[index] * 1000, serverNow()),
+      z === null || chart.mode === "self-starting" ? "" : ` · ${z >= 0 ? "+" : "−"}${number(Math.abs(z), 2)}\u202fσ`,
+      (Array.isArray(chart.lcl) || Array.isArray(chart.ucl)) && (lcl ?? ucl) !== null ? ` · LCL ${number(lcl, digits())} · UCL ${number(ucl, digits())}` : "",
       rules.map((rule) => h("span", { class: "rule" }, icon("warn"), `${rule}: ${ruleText(rule, chart.texts?.[rule])}`)));
   }
 
-  const digits = () => decimals(chart, chart?.centre ?? 0);
+  const raw = () => !chart?.mode || chart.mode === "raw"; // points are the samples themselves
+  const hasSpec = () => (chart?.limits?.lsl ?? chart?.limits?.usl) != null;
+  const plottedUnit = () => chart?.plotted_unit ?? chart?.unit;
+  const numbers = () => ({ ucl: now(chart?.ucl), lcl: now(chart?.lcl) });
+  const digits = () => {
+    const { ucl, lcl } = numbers();
+    if (ucl !== null && lcl !== null) return decimals({ ucl, lcl }, 0);
+    const centre = now(chart?.centre);
+    return chart?.sigma && centre !== null ? decimals({ ucl: centre + 3 * chart.sigma, lcl: centre - 3 * chart.sigma }, 0) : decimals(null, centre ?? chart?.v?.at(-1) ?? 0);
+  };
 
   function draw() {
     plot?.destroy();
     plot = null;
     show(canvas);
-    if (!chart?.t.length) return;
-    plot = controlChart(canvas, chart, wish, read);
+    if (!chart?.t.length) {
+      show(canvas, h("p", { class: "empty" }, t("why_no_points")));
+      return;
+    }
+    plot = controlChart(canvas, chart, { ...wish, spec: wish.spec && raw() }, read);
     read(null);
   }
 
+  function drawWhy() {
+    const judged = chart.verdict ?? chart.judged;
+    const words = reason(judged);
+    // The chip says how the sensor is; the chart itself may have another opinion.
+    const other = verdictState(judged) !== state.tiles.get(sensor)?.state && judged;
+    show(why, other && [icon(verdictState(judged)), h("b", null, `${t("detector_charts")}: ${verdictText(judged)}`)], words && h("b", null, words),
+      chart.mode && h("span", { class: "muted" }, modeText(chart)));
+  }
+
+  const pair = (name, text) => text && h("div", null, h("dt", null, name), h("dd", null, text));
+
+  /** The two memory charts as they stand: the number, its limit, and how much of it is used. */
+  function memoryFacts(n) {
+    const { ewma_now: ewma, cusum } = chart;
+    const facts = [];
+    if (ewma?.ucl != null && ewma.value != null) {
+      const half = (ewma.ucl - ewma.lcl) / 2;
+      facts.push(pair(t("ewmaNow"), [`${n(ewma.value)} (${number(ewma.lcl, digits())} … ${number(ewma.ucl, digits())})`, bar(Math.abs(ewma.value - ewma.lcl - half) / half)]));
+    }
+    if (cusum) {
+      facts.push(pair(t("cusumNow"), [`+${number(cusum.high, 2)} / −${number(cusum.low, 2)}, h ${number(cusum.h)}`, bar(Math.max(cusum.high, cusum.low) / cusum.h)]));
+    }
+    return facts;
+  }
+
   function drawFacts() {
-    const pair = (name, text) => text && h("div", null, h("dt", null, name), h("dd", null, text));
-    const n = (v) => withUnit(v, chart.unit, digits());
+    drawWhy();
+    const n = (v) => withUnit(v, plottedUnit(), digits());
     const lim = chart.limits ?? {};
-    show(facts, chart.centre === null || chart.centre === undefined ? h("div", null, h("dd", { class: "muted" }, t("noChart"))) : [
-      pair(t("centre"), n(chart.centre)), pair(t("sigma"), n(chart.sigma)), pair("LCL", n(chart.lcl)), pair("UCL", n(chart.ucl)),
-      (lim.lsl ?? lim.usl) != null && pair(t("spec"), `${n(lim.lsl)} … ${n(lim.usl)}`),
-      pair(t("baseline"), chart.baseline), pair(t("ruleset"), chart.ruleset),
-      chart.ewma && pair("EWMA", `λ ${number(chart.ewma.weight)}, L ${number(chart.ewma.width)}`)]);
-    const now = serverNow();
-    show(findings, h("h2", null, t("findings")), chart.findings?.length
-      ? h("ul", null, chart.findings.slice(0, 50).map((f) => h("li", { data: { open: f.open ? "1" : "" } },
-        icon("warn"), h("div", null, h("b", null, f.rule), " ", ruleText(f.rule, f.text),
-          h("div", { class: "muted" }, [clock(f.t_last, now), f.value == null ? "" : withUnit(f.value, chart.unit, digits()),
-            f.product ? `${f.product}${f.place == null ? "" : ` · ${number(f.place, 1)}\u202f${t("metre")}`}` : "",
-            t(f.open ? "open" : "closed")].filter(Boolean).join(" · "))))))
-      : h("p", { class: "muted" }, t(chart.ruleset || chart.ewma ? "noFindings" : "noRules")));
+    const centre = now(chart.centre);
+    const { lcl, ucl } = numbers();
+    show(facts, !chart.mode && centre === null ? h("div", null, h("dd", { class: "muted" }, t("noChart"))) : [
+      centre !== null && pair(t("centre"), n(centre)), chart.sigma && pair(t("sigma"), n(chart.sigma)),
+      lcl !== null && pair("LCL", n(lcl)), ucl !== null && pair("UCL", n(ucl)),
+      hasSpec() && pair(t("spec"), `${withUnit(lim.lsl, chart.unit)} … ${withUnit(lim.usl, chart.unit)}`),
+      memoryFacts(n),
+      pair(t("recipe"), chart.recipe), pair(t("baseline"), chart.baseline), pair(t("ruleset"), chart.ruleset || (chart.mode && t("noRuleset"))),
+      chart.arl0 && pair(t("arl0"), t("pointsCount", { n: whole(chart.arl0) })),
+      chart.ewma && pair("EWMA", `λ ${number(chart.ewma.weight)}, L ${number(chart.ewma.width)}`),
+      chart.points != null && pair(t("judgedPoints"), whole(chart.points)),
+      chart.late > 0 && pair(t("late"), whole(chart.late)), chart.cannot_judge > 0 && pair(t("cannotJudge"), whole(chart.cannot_judge))]);
+    show(findings, findingList(chart.findings, { unit: chart.unit, digits: raw() ? digits() : null,
+      none: t(chart.verdict?.verdict === "in control" ? "noFindings" : chart.ruleset || chart.ewma_now || chart.cusum || chart.judged ? "noFindingsYet" : "noRules") }));
+    drawScatter();
+    drawOthers();
+  }
+
+  function drawScatter() {
+    const given = chart.scatter;
+    scatter.hidden = !given;
+    if (!given) return;
+    const [title, place, note] = scatter.children;
+    show(title, t(`spread_${given.kind}`), " ", h("span", { class: "chip", data: { state: verdictState(given.judged) } }, icon(verdictState(given.judged)), verdictText(given.judged)));
+    show(note, [given.value != null && withUnit(given.value, given.unit), now(given.ucl) !== null && `UCL ${withUnit(now(given.ucl), given.unit)}`, reason(given.judged)].filter(Boolean).join(" · "));
+    if (scatterPlot?.update(given)) return;
+    scatterPlot = given.t.length ? controlChart(place, given, { zones: false, ewma: false, spec: false, low: true }, () => {}) : null;
+  }
+
+  function drawOthers() {
+    const list = (chart.others ?? []).filter((other) => other.detector !== "spread");
+    others.hidden = !list.length;
+    show(others, h("h2", null, t("otherDetectors")), h("ul", { class: "others" }, list.map((other) =>
+      h("li", null, icon(verdictState(other)), h("b", null, t(`detector_${other.detector}`)), h("span", null, verdictText(other)),
+        h("span", { class: "muted" }, [reason(other), other.value != null && other.number ? t(`number_${other.number}`, { n: number(other.value) }) : ""].filter(Boolean).join(" · "))))));
   }
 
   async function loadPoints() {
@@ -134,7 +196,7 @@ export function chartPage(root, argument) {
     show(canvas, !series.t.length && h("p", { class: "empty" }, t("noHistory")));
     if (!series.t.length) return;
     readout.textContent = `${t("mean")}, ${t("minmax")} · ${series.bin_s > 0 ? t("bins", { span: span(series.bin_s) }) : t("rawPoints")}`;
-    plot = historyChart(canvas, series, chart, (range) => { zoom = range; load(); });
+    plot = historyChart(canvas, series, raw() ? chart : null, (range) => { zoom = range; load(); });
   }
 
   async function load() {
@@ -154,14 +216,12 @@ export function chartPage(root, argument) {
   }
 
   const later = throttle(1000, () => { if (!closed && mode === "points") load(); });
-  const resized = throttle(200, () => plot?.resize());
+  const resized = throttle(200, () => { plot?.resize(); scatterPlot?.resize(); });
   addEventListener("resize", resized);
 
-  show(root, h("div", { class: "bar chart-bar" },
-    h("div", { class: "picker" }, h("button", { class: "tool", title: t("previous"), "aria-label": t("previous"), on: { click: () => step(-1) } }, "‹"), select,
-      h("button", { class: "tool", title: t("next"), "aria-label": t("next"), on: { click: () => step(1) } }, "›")), tabs, checks),
-  h("div", { class: "chart-head" }, heading, chip, value, name),
-  h("div", { class: "panel" }, canvas, readout, facts), findings);
+  show(root, h("div", { class: "bar chart-bar" }, choose.node, tabs, checks),
+    h("div", { class: "chart-head" }, heading, chip, value, name), why,
+    h("div", { class: "panel" }, canvas, readout, facts), scatter, others, findings);
   drawTabs();
   start();
 
@@ -170,7 +230,7 @@ export function chartPage(root, argument) {
     if (!state.tiles.has(sensor) && !argument) sensor = [...state.tiles.keys()][0] ?? "";
     memory.set("sensor", sensor);
     name.textContent = sensor;
-    fillSelect();
+    choose.fill();
     head();
     load();
   }
@@ -189,6 +249,7 @@ export function chartPage(root, argument) {
       later.stop();
       removeEventListener("resize", resized);
       plot?.destroy();
+      scatterPlot?.destroy();
     },
   };
 }

@@ -4,14 +4,13 @@ import { decimals, number, span, unit } from "../format.js";
 import { ruleText, t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { Spark } from "../spark.js";
+import { chartHref, stationTitle } from "../picker.js";
 import { state } from "../store.js";
+import { reason, stateText } from "../verdict.js";
 import { alarmList } from "./alarms.js";
 
 const DENSE = 24; // a rack of channels is read as a field, not sensor by sensor
 const OLD_S = 10; // an age worth showing although the sensor is not stale yet
-
-/** Words for a state. Without control limits nobody has judged the value, so it is only "measured". */
-const said = (tile, shown) => (shown === "ok" && tile.limits?.lcl == null && tile.limits?.ucl == null ? "measured" : shown);
 
 class Tile {
   constructor(sensor) {
@@ -22,7 +21,7 @@ class Tile {
     this.unit = h("span", { class: "unit" });
     this.chip = h("span", { class: "chip" });
     this.note = h("span", { class: "tile-note" });
-    this.node = h("a", { class: "tile", href: `#/chart/${sensor.split("/").map(encodeURIComponent).join("/")}`, data: { sensor } },
+    this.node = h("a", { class: "tile", href: chartHref(sensor), data: { sensor } },
       this.title, h("span", { class: "reading" }, this.value, this.unit), this.spark.node,
       h("span", { class: "tile-foot" }, this.chip, this.note));
   }
@@ -50,7 +49,7 @@ class Tile {
     const { tile } = this;
     if (!tile) return;
     const shown = state.blind ? "blind" : tile.state;
-    const words = t(said(tile, shown));
+    const words = stateText(tile, shown);
     if (this.node.dataset.state !== shown || this.words !== words) {
       this.node.dataset.state = shown;
       this.words = words;
@@ -63,6 +62,7 @@ class Tile {
     if (tile.at === null) return t("noValueYet");
     const age = (performance.now() - tile.at) / 1000;
     if (state.blind || tile.state === "stale" || age > OLD_S) return t("ago", { span: span(age) });
+    if (tile.state === "unjudged") return reason(tile.judged);
     if (tile.finding) return `${tile.finding.rule}: ${ruleText(tile.finding.rule, tile.finding.text)}`;
     return (tile.quality ?? "good") === "good" ? "" : t(`quality_${tile.quality}`);
   }
@@ -106,8 +106,8 @@ export function linePage(root, _argument, { wall }) {
         grid.append(tile.node);
         watcher.observe(tile.node);
       }
-      const node = h("section", { class: "station", "aria-label": station.title || station.id },
-        h("header", null, h("h2", null, station.title || station.id), h("span", { class: "muted" }, station.area), product), grid);
+      const node = h("section", { class: "station", "aria-label": stationTitle(station) },
+        h("header", null, h("h2", null, stationTitle(station)), h("span", { class: "muted" }, station.area), product), grid);
       node.style.setProperty("--n", Math.min(6, Math.max(1, station.tiles.length)));
       sections.push({ node, station });
       body.append(node);
@@ -123,12 +123,12 @@ export function linePage(root, _argument, { wall }) {
       text(node, productText(station.product));
       node.title = station.product?.kind ?? "";
     }
-    const count = { ok: 0, measured: 0, warn: 0, alarm: 0, stale: 0, nodata: 0 };
-    for (const tile of state.tiles.values()) count[said(tile, tile.state)] += 1;
+    const count = { ok: 0, learning: 0, unjudged: 0, measured: 0, warn: 0, alarm: 0, stale: 0, nodata: 0 };
+    for (const tile of state.tiles.values()) count[tile.state] += 1;
     const chips = state.blind ? h("span", { class: "chip", data: { state: "blind" } }, icon("blind"), t("blind"))
       : Object.entries(count).filter(([, n]) => n).map(([name, n]) =>
         h(wall ? "span" : "button", { class: "chip", data: { state: name }, on: { click: () => only(t(name)) } },
-          icon(name === "measured" ? "ok" : name), `${n} ${t(name)}`));
+          icon(name), `${n} ${t(name)}`));
     const key = JSON.stringify([count, Boolean(state.blind)]);
     if (summary.dataset.key !== key) {
       summary.dataset.key = key;
@@ -150,7 +150,7 @@ export function linePage(root, _argument, { wall }) {
       let some = false;
       for (const { sensor } of station.tiles) {
         const tile = state.tiles.get(sensor);
-        const hay = `${station.title} ${station.area} ${sensor} ${tile?.title} ${tile?.state} ${tile ? t(said(tile, tile.state)) : ""}`.toLowerCase();
+        const hay = `${stationTitle(station)} ${station.area} ${sensor} ${tile?.title} ${tile?.state} ${tile ? t(tile.state) : ""}`.toLowerCase();
         const fits = words.every((word) => hay.includes(word));
         tiles.get(sensor).node.hidden = !fits;
         some ||= fits;
