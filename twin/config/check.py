@@ -157,7 +157,9 @@ def _sensor(sensor: Sensor, path: Path, problems: Problems) -> None:
     lower = sensor.limits.lsl if sensor.limits else None
     upper = sensor.limits.usl if sensor.limits else None
     if lower is not None and upper is not None and lower > upper:
-        problems.add((*path, "limits", "lsl"), f"is above usl ({upper})", lower)
+        problems.add(
+            (*path, "limits", "lsl"), f"is above usl ({upper})", lower, f"at most {upper:g}"
+        )
     check_detect(sensor, path, problems)
 
 
