@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
 
 from twin.alarms.state import State
 from twin.cli.main import app
+from twin.config import parse
 from twin.config.rule_sets import RULE_SETS, RULES
+from twin.errors import ConfigError
 from twin.model.event import SYSTEM_TYPES
 from twin.model.message import Reason
 
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
 
 LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
 IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+BESIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+"""Pages outside docs."""
 
 
 def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -79,19 +87,34 @@ def test_every_section_of_commands_is_a_command(pages: dict[str, str]) -> None:
             assert option in head
 
 
-def test_examples_use_commands_and_options_that_exist(pages: dict[str, str]) -> None:
-    """Whatever a console block calls can be called."""
-    for page, text in pages.items():
-        for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-            for line in block.splitlines():
-                words = line.split("#")[0].split()
-                if words[:1] != ["linetwin"] or words[1].startswith("-"):
-                    continue
-                name = words[1] if words[1] in COMMANDS else " ".join(words[1:3])
-                assert name in COMMANDS, f"{page}: {line}"
-                known = {o for p in COMMANDS[name].params for o in [*p.opts, *p.secondary_opts]}
-                used = {word.split("=")[0] for word in words if word.startswith("--")}
-                assert used <= known, f"{page}: {line}"
+def quoted(text: str) -> Iterator[str]:
+    """Every call of linetwin in a console block or between backquotes."""
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from block.replace("\\\n", " ").splitlines()
+    yield from re.findall(r"`([^`\n]*linetwin [^`]*)`", FENCE.sub("", text))
+
+
+def test_examples_use_commands_and_options_that_exist(root: Path, pages: dict[str, str]) -> None:
+    """Whatever a page calls can be called, with the options it gives."""
+    texts = {**pages, **{n: (root / n).read_text("utf-8") for n in BESIDE}}
+    checked = 0
+    for page, text in texts.items():
+        for line in quoted(text):
+            words = line.split("#")[0].split()
+            if not words or words[0].removeprefix(".venv/bin/") != "linetwin":
+                continue
+            if len(words) == 1 or not re.match(r"[a-z]", words[1]):
+                continue
+            name = words[1] if words[1] in COMMANDS else " ".join(words[1:3])
+            group = any(command.startswith(f"{words[1]} ") for command in COMMANDS)
+            if group and len(words) == 2:
+                continue
+            assert name in COMMANDS, f"{page}: {line}"
+            known = {o for p in COMMANDS[name].params for o in [*p.opts, *p.secondary_opts]}
+            used = {word.split("=")[0] for word in words if word.startswith("--")}
+            assert used <= known | {"--help"}, f"{page}: {line}"
+            checked += 1
+    assert checked > 80
 
 
 @pytest.mark.parametrize("reason", list(Reason))
@@ -128,6 +151,53 @@ def test_examples_of_json_are_json(pages: dict[str, str]) -> None:
             except ValueError:
                 for line in block.splitlines():
                     assert isinstance(json.loads(line), dict), page
+
+
+def described(block: str) -> Iterator[str]:
+    """Line descriptions around the rows of a block, so that these can be read as they stand.
+
+    A sensor that is only named by a row is added; several values of one key are tried in turn.
+    """
+    rows = block.splitlines()
+    if rows[0].startswith("chart = "):
+        for row in rows:
+            yield from described(f'[[station.sensor]]\nkey = "x"\nperiod_s = 1.0\n{row}')
+        return
+    table = tomllib.loads(block)
+    named = {name for key in ("group", "alarm") for row in table.get(key, ()) for name in _of(row)}
+    if "station" not in table or isinstance(table["station"], dict):
+        stations = sorted({name.partition("/")[0] for name in named}) or ["s"]
+        for station in stations:
+            block = f'[[station]]\nid = "{station}"\n{_sensors(named, station)}{block}'
+    yield block
+
+
+def _of(row: dict[str, Any]) -> list[str]:
+    """Sensors a row names."""
+    return row.get("sensors") or [row["sensor"]]
+
+
+def _sensors(named: set[str], station: str) -> str:
+    keys = sorted(name.partition("/")[2] for name in named if name.startswith(f"{station}/"))
+    return "".join(f'[[station.sensor]]\nkey = "{key}"\nperiod_s = 1.0\n' for key in keys)
+
+
+def test_rows_of_line_descriptions_are_valid(root: Path, pages: dict[str, str]) -> None:
+    """Whoever copies rows from a page gets what the page says, and no error."""
+    plan = re.search(r"^```csv\n(.*?)^```", pages["line-description.md"], re.MULTILINE | re.DOTALL)
+    assert plan
+    beside = {"control_plan.csv": plan.group(1), "baselines.jsonl": ""}
+    texts = {**pages, "README.md": (root / "README.md").read_text("utf-8")}
+    checked = 0
+    for page, text in texts.items():
+        for block in TOML.findall(text):
+            for line in described(block):
+                try:
+                    parse({"line.toml": line, **beside})
+                except ConfigError as error:
+                    pytest.fail(f"{page}: {error}")
+                checked += 1
+    assert checked > 15
 
 
 def slugs(text: str) -> set[str]:
