@@ -32,6 +32,7 @@ mean = [5, 60]
 sigma = [1, 2]
 correlation = [[1, 0.5], [0.5, 1]]
 """
+OWN = '[[rule_set]]\nid = "own"\nrule = [{ id = "a", points = 3, k = 4 }]\n\n'
 CHART = 'centre = 5, sigma = 1, rules = "shewhart"'
 BROKEN = {
     "sigma of zero": ("sigma = 1,", "sigma = 0,", "chart.sigma", "greater than 0"),
@@ -54,8 +55,7 @@ BROKEN = {
     "covariance of nothing real": ("0.5", "1.5", "group[0].correlation", "is not positive definite"),
     "group of an unknown sensor": ('"press/gap"', '"press/gab"', "group[0].sensors", "no such"),
     "run rule out of nothing": (
-        "[[station]]", '[[rule_set]]\nid = "own"\nrule = [{ id = "a", points = 3, k = 4 }]\n\n'
-        "[[station]]", "rule_set[0].rule[0].k", "1 to 3",
+        "[[station]]", f"{OWN}[[station]]", "rule_set[0].rule[0].k", "1 to 3",
     ),
     "sample size missing": (CHART, 'type = "p", centre = 0.1', "chart.n", ""),
     "proportion above one": (CHART, 'type = "p", centre = 1.1, n = 50', "chart.centre", ""),
