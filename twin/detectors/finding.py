@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from twin.model.event import Event, id_of, iso
+from twin.model.event import Event, closing_id, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "Row", "closing", "places_of", "plain", "product_of", "products_of"]
 
 
-class Opened(msgspec.Struct):
+class Opened(msgspec.Struct, gc=False):
     """A finding that is open.
 
     Attributes:
@@ -137,23 +137,20 @@ def closed_at(
         place: Metre or slot, or None.
     """
     opened = finding.event
-    rule, ruleset, sensor, first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
-    said = opened.detail
+    said, before = opened.detail, opened.id
     return Event(
-        id=id_of(
-            f"{rule}\x1f{ruleset}\x1f{sensor}\x1ffinding_closed\x1f{first}\x1f{finding.number}"
-        ),
+        id=closing_id(before),
         type="finding_closed",
-        rule=rule,
-        ruleset=ruleset,
-        sensor=sensor,
+        rule=opened.rule,
+        ruleset=opened.ruleset,
+        sensor=opened.sensor,
         product=product,
         place=place,
-        t_first=first,
+        t_first=opened.t_first,
         t_last=t_last,
         value=value,
         detail={
-            "opened": opened.id,
+            "opened": before,
             "cause": cause,
             "samples": samples,
             "closed_at": iso(time_ns),
@@ -174,22 +171,19 @@ def _closed(
     detail: dict[str, Any],
 ) -> Event:
     opened = finding.event
-    rule, ruleset, sensor, t_first = opened.rule, opened.ruleset, opened.sensor, opened.t_first
     said = opened.detail
     if "rules" in said:
         detail["rules"] = said["rules"]
         detail["side"] = said["side"]
-    kind = f"{opened.type}_closed"
-    text = f"{rule}\x1f{ruleset}\x1f{sensor}\x1f{kind}\x1f{t_first}\x1f{finding.number}"
     return Event(
-        id=id_of(text),
-        type=kind,
-        rule=rule,
-        ruleset=ruleset,
-        sensor=sensor,
+        id=closing_id(opened.id),
+        type=f"{opened.type}_closed",
+        rule=opened.rule,
+        ruleset=opened.ruleset,
+        sensor=opened.sensor,
         product=product,
         place=place,
-        t_first=t_first,
+        t_first=opened.t_first,
         t_last=t_last,
         value=value,
         detail=detail,

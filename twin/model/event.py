@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-__all__ = ["SYSTEM_TYPES", "Event", "event_id", "id_of", "iso", "line_of", "plain"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "SYSTEM_TYPES",
+    "Event",
+    "closing_id",
+    "event_id",
+    "finding_ids",
+    "id_of",
+    "iso",
+    "line_of",
+    "plain",
+    "seed_of",
+]
 
 SYSTEM_TYPES = frozenset(
     {
@@ -27,7 +41,7 @@ SYSTEM_TYPES = frozenset(
 ``events.jsonl`` and its hash: those are about the line."""
 
 
-class Event(msgspec.Struct, kw_only=True, frozen=True):
+class Event(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """One line of ``events.jsonl``.
 
     Unless its type is one of ``SYSTEM_TYPES`` an event holds nothing that depends on when or how
@@ -35,7 +49,8 @@ class Event(msgspec.Struct, kw_only=True, frozen=True):
     over every path.
 
     Attributes:
-        id: 32 hex digits from :func:`event_id`.
+        id: 32 hex digits from :func:`event_id`; of findings that come by the thousand, from
+            :func:`finding_ids` and :func:`closing_id`.
         type: ``finding``, ``finding_closed``, ``validity``, ``validity_closed``, ``alarm``,
             ``data_quality``, ``formation_step``, ``formation_cycle``, ``product``, ``source``,
             ``config``; new types may be added.
@@ -89,6 +104,46 @@ def id_of(text: str) -> str:
     return digest.hexdigest()
 
 
+_SPREAD_TIME, _SPREAD_NUMBER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+"""Odd, so that no two times, and no two numbers, give the same."""
+_CLOSED = dict(zip("0123456789abcdef", "89abcdef01234567", strict=True))
+
+
+def seed_of(*parts: str | int) -> int:
+    """Half of an identity: who speaks, for :func:`finding_ids`; below 2^64."""
+    return int(event_id(*parts)[:16], 16)
+
+
+def finding_ids(
+    seeds: NDArray[np.uint64], t_first: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> list[str]:
+    """Identities of many findings at once, at a tenth of the cost of :func:`event_id`.
+
+    The first half tells who speaks, the second half since when, and which of his findings it is.
+
+    Args:
+        seeds: From :func:`seed_of`, shape (n,).
+        t_first: Onsets, ns, shape (n,).
+        numbers: Occurrence counters of who speaks, shape (n,).
+    """
+    halves = np.empty((len(seeds), 2), ">u8")
+    halves[:, 0] = seeds
+    halves[:, 1] = t_first.astype(np.uint64) * _SPREAD_TIME
+    halves[:, 1] += numbers.astype(np.uint64) * _SPREAD_NUMBER
+    digits = halves.tobytes().hex()
+    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
+
+
+def closing_id(opened: str) -> str:
+    """Identity of the event that closes what ``opened`` opened: another first digit.
+
+    Examples:
+        >>> closing_id("bb9404ed0e5ffe5dd065c5a4b1de4812")
+        '3b9404ed0e5ffe5dd065c5a4b1de4812'
+    """
+    return _CLOSED[opened[0]] + opened[1:]
+
+
 @lru_cache(maxsize=8192)
 def iso(time_ns: int) -> str:
     """ISO 8601 UTC with microseconds; remembered, because many events share their times.
@@ -97,8 +152,13 @@ def iso(time_ns: int) -> str:
         >>> iso(1_750_855_643_474_000_000)
         '2025-06-25T12:47:23.474000Z'
     """
-    # Three times as fast as datetime.
-    return f"{np.datetime64(time_ns // 1000, 'us')}Z"
+    second, rest = divmod(time_ns // 1000, 1_000_000)
+    return f"{_second(second)}.{rest:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(time_s: int) -> str:
+    return str(np.datetime64(time_s, "s"))  # three times as fast as datetime
 
 
 def plain(value: object) -> object:

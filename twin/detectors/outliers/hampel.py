@@ -15,7 +15,7 @@ from twin.detectors.finding import Opened, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns, max_gap_ns
 from twin.detectors.outliers import hampel_kernel as kernel
 from twin.detectors.outliers.hampel_kernel import SETTINGS, STATE, hampel_rows
-from twin.model.event import Event, id_of, iso
+from twin.model.event import Event, finding_ids, iso, seed_of
 from twin.model.line import Role
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ class Hampel(Logic):
             (self._pattern(int(w), float(t), 1), self._pattern(int(w), float(t), -1))
             for w, t in zip(self._specs["window"], self._specs["t"], strict=True)
         ]
+        self._seeds = np.array(
+            [seed_of(high[0], row.id) for (high, _), row in zip(self._words, rows, strict=True)],
+            np.uint64,
+        )
         super().__init__(
             index,
             rows,
@@ -153,66 +157,57 @@ class Hampel(Logic):
 
     def _say(self, reports: int, batch: Batch, name_of: NameOf | None, events: list[Event]) -> None:
         """Events of the kernel's reports, in their order."""
-        facts = self._facts[:reports]
-        rows, opened = facts[:, 0], self._open
-        for fact, measure, product, place in zip(
-            facts.tolist(),
-            self._measures[:reports].tolist(),
+        facts, measures = self._facts[:reports], self._measures[:reports]
+        rows, opened, ids, words = facts[:, 0], self._open, self._ids, self._words
+        is_new = facts[:, 2] == kernel.OPEN
+        first, number, seed = facts[is_new, 5], facts[is_new, 7], self._seeds[facts[is_new, 1]]
+        new = zip(
+            finding_ids(seed, first, number),
+            number.tolist(),
+            *measures[is_new, 1:].T.tolist(),
+            strict=True,
+        )
+        for i, sensor, what, side, n, time, before, value, product, place in zip(
+            *facts.T[:7].tolist(),
+            measures[:, 0].tolist(),
             products_of(batch.product[rows], name_of),
             places_of(batch.place[rows]),
             strict=False,
         ):
-            i, sensor, what, side, n, time, before, number = fact
-            if what == kernel.OPEN:
-                event = self._finding(sensor, side, n, number, measure, i, time, product, place)
-                opened[sensor] = [Opened(event, number, 1, n)]
-            else:
+            if what != kernel.OPEN:
                 one = opened.pop(sensor)[0]
                 count = n - one.n + 1
-                event = closed_at(
-                    one, _CAUSES[what], count, before, i, time, measure[0], product, place
+                events.append(
+                    closed_at(one, _CAUSES[what], count, before, i, time, value, product, place)
                 )
+                continue
+            identity, count, median, scale = next(new)
+            ruleset, said, t = words[sensor][side < 0]
+            width = t * scale
+            detail = said.copy()
+            detail["centre"] = median
+            detail["lcl"] = median - width
+            detail["n_first"] = detail["n_last"] = n
+            detail["onset"] = iso(time)
+            detail["sigma"] = scale
+            detail["statistic"] = (value - median) / scale if scale else None
+            detail["ucl"] = median + width
+            event = Event(
+                id=identity,
+                type="finding",
+                rule="hampel",
+                ruleset=ruleset,
+                sensor=ids[sensor],
+                product=product,
+                place=place,
+                t_first=time,
+                t_last=time,
+                value=value,
+                detail=detail,
+                row=i,
+            )
+            opened[sensor] = [Opened(event, count, 1, n)]
             events.append(event)
-
-    def _finding(
-        self,
-        row: int,
-        side: int,
-        n: int,
-        number: int,
-        measure: list[float],
-        i: int,
-        time: int,
-        product: str | None,
-        place: float | None,
-    ) -> Event:
-        value, median, scale = measure
-        ruleset, said, t = self._words[row][side < 0]
-        sensor = self._ids[row]
-        width = t * scale
-        detail = said.copy()
-        detail["centre"] = median
-        detail["lcl"] = median - width
-        detail["n_first"] = detail["n_last"] = n
-        detail["onset"] = iso(time)
-        detail["sigma"] = scale
-        detail["statistic"] = (value - median) / scale if scale else None
-        detail["ucl"] = median + width
-        text = f"hampel\x1f{ruleset}\x1f{sensor}\x1ffinding\x1f{time}\x1f{number}"
-        return Event(
-            id=id_of(text),
-            type="finding",
-            rule="hampel",
-            ruleset=ruleset,
-            sensor=sensor,
-            product=product,
-            place=place,
-            t_first=time,
-            t_last=time,
-            value=value,
-            detail=detail,
-            row=i,
-        )
 
     def _pattern(self, window: int, t: float, side: int) -> _Words:
         """Rule set, unchanging detail and threshold; the same for all rows with the same settings."""

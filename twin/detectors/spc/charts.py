@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from twin.detectors.finding import Opened, Row, closed_at, places_of, products_of
+from twin.detectors.finding import Opened, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns, plain_column
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import ewma_width, rule_names
@@ -34,11 +34,11 @@ from twin.detectors.spc.plan import NO_RULES, Plan, is_charted
 from twin.detectors.spc.rules import rule_sets_of
 from twin.detectors.spc.tables import Tables
 from twin.model.batch import GOOD, Mark
-from twin.model.event import iso
+from twin.model.event import Event, finding_ids, iso, seed_of
 from twin.model.points import PointFlag, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from twin.detectors.spc.limits import Limits
     from twin.detectors.spc.rules import RuleSet
     from twin.model.batch import Batch
-    from twin.model.event import Event
     from twin.model.index import LineIndex
 
     Walked = tuple[
@@ -74,6 +73,8 @@ _NO_LIMITS = {
     "why": "not enough data yet: no approved limits for this recipe",
     **dict.fromkeys(("baseline", "centre", "lcl", "recipe", "sigma", "ucl")),
 }
+_COMMON = kernel.FACTS.index("n_first")
+"""From this column on, facts are only about what opens."""
 _CLEARED = PointFlag.GAP | PointFlag.RESET
 
 
@@ -102,7 +103,7 @@ class Charts(Logic):
     """
 
     name: ClassVar[str] = "charts"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     judges: ClassVar[Literal["samples", "points"]] = "points"
 
     def __init__(
@@ -138,6 +139,9 @@ class Charts(Logic):
         self._measures = np.zeros((_REPORTS, len(kernel.MEASURES)))
         self._one = np.ones(1)
         self._ids = [row.id for row in rows]
+        self._seeds = np.array(
+            [seed_of(self.name, plan.chosen.id, plan.row.id) for plan in plans], np.uint64
+        )
         said: dict[int, str] = {}
         super().__init__(
             index,
@@ -282,38 +286,67 @@ class Charts(Logic):
         rows = facts[:, 0].copy()
         products, places = products_of(source.product[rows], name_of), places_of(source.place[rows])
         sizes: Iterable[float | None] = repeat(None)
+        is_new = facts[:, 2] >= kernel.RUNS
         if isinstance(source, Points):
-            sizes = source.size[rows].tolist()
+            sizes = source.size[rows[is_new]].tolist()
             facts[:, 0] = source.row[rows]
+        new = self._new(facts[is_new], measures[is_new], sizes)
         opened, ids, voices, limits = self._open, self._ids, self._voices, self._limits
-        for fact, measure, product, place, size in zip(
-            facts.tolist(), measures.tolist(), products, places, sizes, strict=False
+        for row, chart, what, mask, n, time, first, value, product, place in zip(
+            *facts.T[:_COMMON].tolist(), measures[:, 0].tolist(), products, places, strict=False
         ):
-            row, chart, what, mask, n, time, _, first, variant, number = fact
             if what < kernel.RUNS:
                 cause = _CAUSES[what]
-                found = opened[chart]
-                if len(found) == 1 and not found[0].mask & ~mask:  # nearly always
-                    one = opened.pop(chart)[0]
+                kept = []
+                for one in opened.pop(chart):
+                    one.mask &= ~mask
+                    if one.mask:
+                        kept.append(one)
+                        continue
                     count = n - one.n + 1
                     events.append(
-                        closed_at(one, cause, count, time, row, first, measure[0], product, place)
+                        closed_at(one, cause, count, time, row, first, value, product, place)
                     )
-                    continue
-                at = Row(row, first, measure[0], product, place)
-                events += self._close_findings(chart, mask, time, n, at, cause)
+                if kept:
+                    opened[chart] = kept
                 continue
-            event = voices[chart].finding(
-                ids[chart], limits[variant], fact, measure, product, place
+            identity, n_first, variant, number, statistic, limit, scale, size = next(new)
+            rule, ruleset, detail = voices[chart].say(
+                what, mask, variant, limits, n_first, n, first, statistic, limit, scale
             )
             if size is not None:
-                event.detail["size"] = size
+                detail["size"] = size
+            event = Event(
+                id=identity,
+                type="finding",
+                rule=rule,
+                ruleset=ruleset,
+                sensor=ids[chart],
+                product=product,
+                place=place,
+                t_first=first,
+                t_last=time,
+                value=value,
+                detail=detail,
+                row=row,
+            )
             one = Opened(event, number, mask, n)
             if chart in opened:
                 opened[chart].append(one)
             else:
                 opened[chart] = [one]
             events.append(event)
+
+    def _new(
+        self,
+        facts: NDArray[np.int64],
+        measures: NDArray[np.float64],
+        sizes: Iterable[float | None],
+    ) -> Iterator[tuple[Any, ...]]:
+        """Of each finding that opens: its identity and what only such reports tell."""
+        ids = finding_ids(self._seeds[facts[:, 1]], facts[:, 6], facts[:, 9])
+        more = facts.T[_COMMON:].tolist(), measures.T[1:].tolist()
+        return zip(ids, *more[0], *more[1], sizes, strict=False)
 
     def reset(self, sensor: int, cause: str) -> list[Event]:
         """Clear the memory of a chart: recipe or tool change, or an operator who found the cause.
@@ -352,7 +385,7 @@ class Charts(Logic):
             "sensor": self._ids[c],
             "verdict": _verdict(now),
             "ruleset": chosen.id if chart.rules is not None else None,
-            "arl0": chosen.arl0,
+            "arl0": self._voices[c].arl0,
             "points": int(now["n"]),
             "points_since_clear": int(now["since"]),
             "late": int(now["late"]),

@@ -8,12 +8,15 @@ and the limits of a recipe.
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from twin.detectors.spc import kernel
-from twin.model.event import Event, id_of, iso
+from twin.detectors.spc.runlength import arl_cusum, arl_ewma, known_arl0
+from twin.model.event import Event, event_id, iso
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twin.detectors.spc.limits import Limits
     from twin.detectors.spc.rules import RuleSet
     from twin.model.line import Chart
@@ -21,34 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["Voice", "ewma_width", "rule_names"]
 
 _PLANE = (1 << kernel.LOW) - 1
-_LATER = (
-    "baseline",
-    "centre",
-    "mode",
-    "n_first",
-    "n_last",
-    "onset",
-    "recipe",
-    "sigma",
-    "statistic",
-)
+_LATER = ("n_first", "n_last", "onset", "statistic")
 """Keys that get their value with each finding; a copy that holds them already need not grow."""
+_REMEMBERED = 1000
+"""Patterns and limits whose words are kept, about 1 kbyte each."""
 
 
 class _Words(NamedTuple):
-    """What a pattern is called, whatever the chart it appears on.
+    """What a pattern is called under some limits, whatever the chart it appears on.
 
     Attributes:
         rule: The rule that names the finding.
         ruleset: Its set with version.
-        head: Both, as the identity of the event begins.
         side: ``high``, ``low`` or ``both``.
         detail: What stands in every such finding.
     """
 
     rule: str
     ruleset: str
-    head: str
     side: str
     detail: dict[str, Any]
 
@@ -77,15 +70,65 @@ class Voice:
         chosen: The rule set.
         chart: One of the charts.
         fixed_ewma: Whether EWMA limits are fixed.
+        head_start: Whether both sums of the CUSUM start at h/2.
+
+    Attributes:
+        chosen: The rule set.
+        arl0: Mean number of points between its false findings; None when nobody computed it.
     """
 
-    __slots__ = ("_chart", "_fixed", "_said", "chosen")
+    __slots__ = ("_arl0_cusum", "_arl0_ewma", "_chart", "_fixed", "_said", "arl0", "chosen")
 
-    def __init__(self, chosen: RuleSet, chart: Chart, *, fixed_ewma: bool) -> None:
+    def __init__(
+        self, chosen: RuleSet, chart: Chart, *, fixed_ewma: bool, head_start: bool = False
+    ) -> None:
         self.chosen = chosen
+        self.arl0 = known_arl0(chosen)
         self._chart = chart
         self._fixed = fixed_ewma
-        self._said: dict[int, _Words] = {}
+        self._arl0_ewma = self._arl0_cusum = 0.0
+        if chart.ewma_lambda is not None:
+            form: Literal["fixed", "time-varying"] = "fixed" if fixed_ewma else "time-varying"
+            self._arl0_ewma = arl_ewma(chart.ewma_lambda, chart.ewma_l, limits=form).told
+        if chart.cusum_k is not None:
+            head = chart.cusum_h / 2 if head_start else 0.0
+            self._arl0_cusum = arl_cusum(chart.cusum_k, chart.cusum_h, head=head).told
+        self._said: dict[tuple[int, int], _Words] = {}
+
+    def say(
+        self,
+        what: int,
+        mask: int,
+        variant: int,
+        limits: Sequence[Limits],
+        n_first: int,
+        n: int,
+        first: int,
+        statistic: float,
+        limit: float,
+        scale: float,
+    ) -> tuple[str, str, dict[str, Any]]:
+        """Rule, rule set and detail of a finding that opens.
+
+        Args:
+            what: What opens, and all further numbers: what the kernel reports.
+            mask: Its rules and sides.
+            variant: Which limits are in force.
+            limits: All of them.
+            n_first: First point of the pattern.
+            n: Its last point.
+            first: Event time of the first, ns.
+            statistic: What is beyond its limit.
+            limit: Half width of the limits of an EWMA, unit of the plotted point.
+            scale: Factor on sigma.
+        """
+        words = self._said.get((mask, variant))
+        if words is None:
+            if len(self._said) >= _REMEMBERED:
+                self._said.clear()
+            words = self._said[mask, variant] = self._under(limits[variant], what, mask)
+        detail = self._filled(words, what, n_first, n, first, statistic, limit, scale)
+        return words.rule, words.ruleset, detail
 
     def finding(
         self,
@@ -96,63 +139,78 @@ class Voice:
         product: str | None,
         place: float | None,
     ) -> Event:
-        """The opening event of a finding.
+        """The opening event of a finding on a chart whose limits are its own.
 
         Args:
             sensor: Sensor id.
             limits: The limits in force.
-            facts: What the kernel reports, ``kernel.FACTS``.
-            measures: And ``kernel.MEASURES``.
+            facts: Row, chart, what opens, mask, last and first point of the pattern and their
+                times, variant and number, as the kernel reports them: ``n, time, n_first, first``.
+            measures: ``kernel.MEASURES``.
             product: Product id, or None.
             place: Metre or slot, or None.
         """
         row, _, what, mask, n, time, n_first, first, _, number = facts
-        value, statistic, limit, scale = measures
-        words = self._said.get(mask)
-        if words is None:
-            words = self._said[mask] = self._words(what, mask)
-        rule, ruleset, head, side, said = words
-        recipe, centre, sigma, baseline, level, series = limits
-        detail = said.copy()
-        detail["baseline"] = baseline
-        detail["centre"] = centre
-        detail["mode"] = series
-        detail["n_first"] = n_first
-        detail["n_last"] = n
-        detail["onset"] = iso(first)
-        detail["recipe"] = recipe
-        detail["statistic"] = statistic
-        if scale != 1.0:
-            sigma *= scale
-        detail["sigma"] = sigma
-        if what == kernel.RUNS:
-            detail["lcl"] = centre - 3.0 * sigma
-            detail["ucl"] = centre + 3.0 * sigma
-        elif what == kernel.EWMA:
-            detail["lcl"] = centre - limit
-            detail["ucl"] = centre + limit
-        else:
-            away = sigma * ((self._chart.cusum_k or 0.0) + statistic / (n - n_first + 1))
-            mean = centre + (away if side == "high" else -away)
-            detail["estimated_mean"] = mean
-            detail["estimated_shift"] = mean - centre
-        if level is not None:
-            detail["level"] = level
-        text = f"{head}{sensor}\x1ffinding\x1f{first}\x1f{number}"
+        words = self._under(limits, what, mask)
         return Event(
-            id=id_of(text),
+            id=event_id(words.rule, words.ruleset, sensor, "finding", first, number),
             type="finding",
-            rule=rule,
-            ruleset=ruleset,
+            rule=words.rule,
+            ruleset=words.ruleset,
             sensor=sensor,
             product=product,
             place=place,
             t_first=first,
             t_last=time,
-            value=value,
-            detail=detail,
+            value=measures[0],
+            detail=self._filled(words, what, n_first, n, first, *measures[1:]),
             row=row,
         )
+
+    def _filled(
+        self,
+        words: _Words,
+        what: int,
+        n_first: int,
+        n: int,
+        first: int,
+        statistic: float,
+        limit: float,
+        scale: float,
+    ) -> dict[str, Any]:
+        """The detail with what each finding tells anew."""
+        said = words.detail
+        detail = said.copy()
+        detail["n_first"] = n_first
+        detail["n_last"] = n
+        detail["onset"] = iso(first)
+        detail["statistic"] = statistic
+        if what == kernel.RUNS and scale == 1.0:
+            return detail
+        centre, sigma = said["centre"], said["sigma"] * scale
+        detail["sigma"] = sigma
+        if what == kernel.CUSUM:
+            away = sigma * ((self._chart.cusum_k or 0.0) + statistic / (n - n_first + 1))
+            mean = centre + (away if words.side == "high" else -away)
+            detail["estimated_mean"] = mean
+            detail["estimated_shift"] = mean - centre
+            return detail
+        width = limit if what == kernel.EWMA else 3.0 * sigma
+        detail["lcl"] = centre - width
+        detail["ucl"] = centre + width
+        return detail
+
+    def _under(self, limits: Limits, what: int, mask: int) -> _Words:
+        """The words of a pattern under some limits."""
+        words = self._words(what, mask)
+        recipe, centre, sigma, baseline, level, series = limits
+        detail = words.detail
+        detail.update(baseline=baseline, centre=centre, mode=series, recipe=recipe, sigma=sigma)
+        if what == kernel.RUNS:
+            detail.update(lcl=centre - 3.0 * sigma, ucl=centre + 3.0 * sigma)
+        if level is not None:
+            detail["level"] = level
+        return words
 
     def _words(self, what: int, mask: int) -> _Words:
         if what == kernel.RUNS:
@@ -171,7 +229,7 @@ class Voice:
             rule_names(self.chosen, opened),
             rule.meaning(side),
             rule.usual,
-            {"arl0": self.chosen.arl0},
+            {"arl0": self.arl0},
         )
 
     def _of_ewma(self, opened: int) -> _Words:
@@ -186,7 +244,7 @@ class Voice:
             f"{chart.ewma_l:g} of its standard deviations "
             f"{'above' if side == 'high' else 'below'} the centre line",
             "small sustained shift or drift",
-            {},
+            {"arl0": self._arl0_ewma},
         )
 
     def _of_cusum(self, opened: int) -> _Words:
@@ -199,7 +257,7 @@ class Voice:
             f"sum of deviations {'above' if side == 'high' else 'below'} the centre line "
             f"(reference {chart.cusum_k} sigma) beyond {chart.cusum_h:g} sigma",
             "sustained shift since the onset",
-            {"h": chart.cusum_h},
+            {"arl0": self._arl0_cusum, "h": chart.cusum_h},
         )
 
     def _say(
@@ -221,7 +279,7 @@ class Voice:
             **dict.fromkeys(_LATER),
             **more,
         }
-        return _Words(rule, ruleset, f"{rule}\x1f{ruleset}\x1f", side, detail)
+        return _Words(rule, ruleset, side, detail)
 
 
 def ewma_width(sigma: float, weight: float, distance: float) -> float:

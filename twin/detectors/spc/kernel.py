@@ -54,7 +54,7 @@ BEYOND, EITHER, MIXED, WITHIN, TREND, ALTERNATE, PAIR = range(7)
 INSIDE, GAP, RECIPE, RUNS, EWMA, CUSUM = range(6)
 """What a report says: the three ways to close, then what opens."""
 
-FACTS = ("row", "chart", "what", "mask", "n", "time", "n_first", "time_first", "variant", "number")
+FACTS = ("row", "chart", "what", "mask", "n", "time", "time_first", "n_first", "variant", "number")
 """Columns of the whole numbers of a report.
 
 ``mask`` are the bits that close or open, ``n`` and ``time`` the last point of the pattern (for
@@ -62,7 +62,7 @@ what closes: the last for which it held), ``n_first`` and ``time_first`` its fir
 closes, ``time_first`` is when); ``number`` counts what opens on a chart, from 1.
 """
 MEASURES = ("value", "statistic", "limit", "scale")
-"""Columns of the other numbers of a report."""
+"""Columns of the other numbers of a report; but for the first, only of what opens."""
 MOST = 5
 """Reports of one sample at most: a gap or recipe closes, the point closes and opens three."""
 
@@ -281,10 +281,7 @@ def _ended(
     fact[3] = mask
     fact[4] = n
     fact[5] = time
-    fact[6] = 0
-    fact[7] = now
-    fact[8] = 0
-    fact[9] = 0
+    fact[6] = now
 
 
 @njit(cache=True, error_model="numpy")
@@ -517,19 +514,19 @@ def chart_rows(
                 fact[9] = numbers[c]
                 if what == RUNS:
                     span = _span(c, rules, n_rules[chosen], chosen, beyond, opened)
-                    fact[6] = n - span
-                    fact[7] = ring_time[c, slot - span if slot >= span else slot - span + points]
+                    fact[6] = ring_time[c, slot - span if slot >= span else slot - span + points]
+                    fact[7] = n - span
                     measures[written, 1] = (x - centre) / sigma
                     measures[written, 2] = 0.0
                 elif what == EWMA:
-                    fact[6] = now["ewma_n"]
-                    fact[7] = now["ewma_time"]
+                    fact[6] = now["ewma_time"]
+                    fact[7] = now["ewma_n"]
                     measures[written, 1] = now["ewma"]
                     measures[written, 2] = limit
                 else:
                     rising = opened >> CUSUM_BIT & 1
-                    fact[6] = now["high_n"] if rising else now["low_n"]
-                    fact[7] = now["high_time"] if rising else now["low_time"]
+                    fact[6] = now["high_time"] if rising else now["low_time"]
+                    fact[7] = now["high_n"] if rising else now["low_n"]
                     measures[written, 1] = now["high"] if rising else now["low"]
                     measures[written, 2] = h
                 measures[written, 0] = x

@@ -89,9 +89,11 @@ class Plan:
         """
         chart = self.chart
         ewma = (chart.ewma_lambda, chart.ewma_l, self.fixed)
-        key = (self.chosen.name, ewma, chart.cusum_k, chart.cusum_h)
+        key = (self.chosen.name, ewma, chart.cusum_k, chart.cusum_h, self.head_start)
         if key not in voices:
-            voices[key] = Voice(self.chosen, chart, fixed_ewma=self.fixed)
+            voices[key] = Voice(
+                self.chosen, chart, fixed_ewma=self.fixed, head_start=self.head_start
+            )
         return voices[key]
 
     def place(self) -> tuple[int, int, int, int]:

@@ -249,11 +249,11 @@ def own(*rules, name="ours", **more):
 
 
 def test_rule_sets_of_the_line_are_charted(line):
-    """A set of the line's own is used by its name and says its version."""
+    """A set of the line's own is used by its name, and says its version and run length."""
     index = line(Sensor(key="a", chart=Chart(centre=0.0, sigma=1.0, rules="ours")))
     rules = own(RuleRow(id="wide", points=1, sigma=4.0), version=3)
     (event,) = Charts(replace(index, line=rules)).update(samples([4.5], [-1]))
-    assert (event.rule, event.ruleset, event.detail["arl0"]) == ("wide", "ours@3", None)
+    assert (event.rule, event.ruleset, event.detail["arl0"]) == ("wide", "ours@3", 15790.0)
     assert rule_sets_of(rules).keys() == PRESETS.keys() | {"ours"}
 
 

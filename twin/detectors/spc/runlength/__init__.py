@@ -31,7 +31,7 @@ from twin.detectors.spc.runlength.ewma import arl_ewma
 from twin.detectors.spc.runlength.mewma import arl_mewma
 from twin.detectors.spc.runlength.moving_range import arl_moving_range
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength, fastest, together
-from twin.detectors.spc.runlength.rules import arl_rules
+from twin.detectors.spc.runlength.rules import arl_rules, known_arl0
 
 __all__ = [
     "LONGEST_ARL",
@@ -57,6 +57,7 @@ __all__ = [
     "design_mewma",
     "design_shewhart",
     "fastest",
+    "known_arl0",
     "of_chart",
     "residual_shift",
     "scale_of",

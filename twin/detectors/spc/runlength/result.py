@@ -41,6 +41,16 @@ class RunLength:
     standard_error: float = 0.0
 
     @property
+    def told(self) -> float:
+        """The number as findings tell it, with the digits that are the same on every machine.
+
+        Examples:
+            >>> RunLength(494.38571892).told
+            494.4
+        """
+        return float(f"{self.arl:.4g}")
+
+    @property
     def text(self) -> str:
         """The number with its origin.
 

@@ -15,7 +15,7 @@ from twin.model.line import Chart
 if TYPE_CHECKING:
     from twin.detectors.spc.rules import Rule
 
-__all__ = ["arl_rules"]
+__all__ = ["arl_rules", "known_arl0"]
 
 
 def arl_rules(
@@ -47,14 +47,30 @@ def arl_rules(
     return _arl_rules(plain, float(shift), float(phi), float(scale))
 
 
+def known_arl0(chosen: RuleSet) -> float | None:
+    """ARL0 of a rule set as its findings tell it; None without rules, or if it takes a simulation."""
+    if chosen.arl0 is not None or not chosen.rules:
+        return chosen.arl0
+    try:
+        return _followed(chosen.rules, 0.0, 0.0, 1.0).told
+    except TooManyStatesError:
+        return None
+
+
+@lru_cache(maxsize=512)
+def _followed(rules: tuple[Rule, ...], shift: float, phi: float, scale: float) -> RunLength:
+    if phi == 0.0 and not counts_steps(rules):
+        return RunLength(min(LONGEST_ARL, zones_arl(rules, shift, scale)))
+    arl = previous_arl(rules, shift, phi=phi, scale=scale)
+    return RunLength(min(LONGEST_ARL, arl), Method.INTEGRAL)
+
+
 @lru_cache(maxsize=512)
 def _arl_rules(rules: tuple[Rule, ...], shift: float, phi: float, scale: float) -> RunLength:
     if not rules:
         return RunLength(LONGEST_ARL)
     try:
-        if phi == 0.0 and not counts_steps(rules):
-            return RunLength(min(LONGEST_ARL, zones_arl(rules, shift, scale)))
-        arl = previous_arl(rules, shift, phi=phi, scale=scale)
+        return _followed(rules, shift, phi, scale)
     except TooManyStatesError:
         # Charts show run lengths themselves, so they cannot be imported before them.
         from twin.detectors.spc.runlength.simulate import simulate  # noqa: PLC0415
@@ -62,4 +78,3 @@ def _arl_rules(rules: tuple[Rule, ...], shift: float, phi: float, scale: float) 
         own = RuleSet(name="own", rules=rules)
         chart = Chart(rules=own.name)
         return simulate(chart, shift, phi=phi, scale=scale, rule_sets={own.name: own})
-    return RunLength(min(LONGEST_ARL, arl), Method.INTEGRAL)
