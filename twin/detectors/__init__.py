@@ -16,8 +16,9 @@ same events and state for every way to cut the stream into batches.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from twin.detectors.logic import Logic
 from twin.detectors.outliers import Anomaly, GroupAnomaly, Hampel, Noise
 from twin.detectors.spc import Attributes, Charts, ShortRuns
 from twin.detectors.spc.groups import Groups
@@ -25,9 +26,6 @@ from twin.detectors.validity import Validity
 from twin.model.batch import Batch
 from twin.model.index import LineIndex, SensorRow
 from twin.model.line import Chart, ChartType, Group, Line, Sensor, Station
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = [
     "Anomaly",
@@ -72,30 +70,8 @@ def warm() -> None:
     learned = Group(id="learned", kind="anomaly", sensors=group.sensors)
     index = LineIndex(Line(group=[group, learned]), "0" * 16, both, {row.id: row for row in both})
     batch = Batch.of([0], [0], [0.0])
-    kinds: tuple[
-        Callable[
-            [LineIndex],
-            Validity
-            | Charts
-            | Groups
-            | Hampel
-            | Anomaly
-            | GroupAnomaly
-            | Noise
-            | Attributes
-            | ShortRuns,
-        ],
-        ...,
-    ] = (
-        Validity,
-        Attributes,
-        ShortRuns,
-        Charts,
-        Groups,
-        Hampel,
-        Anomaly,
-        GroupAnomaly,
-        Noise,
-    )
-    for kind in kinds:
-        kind(index).update(batch)
+    for name in __all__:
+        kind = globals()[name]
+        if isinstance(kind, type) and issubclass(kind, Logic):
+            made: Any = kind
+            made(index).update(batch)

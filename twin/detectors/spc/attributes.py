@@ -30,7 +30,7 @@ from twin.detectors.spc.count_limits import EXACT_BELOW, KINDS
 from twin.detectors.spc.counts import false_alarm
 from twin.detectors.spc.findings import rule_names
 from twin.detectors.spc.kernel import BOTH, LEVELS, LOW
-from twin.detectors.spc.rules import PRESETS, Kind, RuleSet, rule_sets_of
+from twin.detectors.spc.rules import PRESETS, Kind, RuleSet, applicable, rule_sets_of
 from twin.detectors.spc.tables import Tables
 from twin.model.event import Event, event_id, iso
 
@@ -338,17 +338,7 @@ def rules_in_force(chart: Chart, rule_sets: Mapping[str, RuleSet] = PRESETS) -> 
     """
     if chart.rules is None:
         return _NO_RULES
-    chosen = rule_sets.get(chart.rules, PRESETS["shewhart"])
-    if chart.reason:
-        return chosen
-    single = tuple(r for r in chosen.rules if r.kind is Kind.BEYOND and r.points == 1)
-    if single == PRESETS["shewhart"].rules or not single:
-        return PRESETS["shewhart"]
-    if single == chosen.rules:
-        return chosen
-    return RuleSet(
-        name=f"{chosen.name}-limits", rules=single, version=chosen.version, source=chosen.source
-    )
+    return applicable(rule_sets.get(chart.rules, PRESETS["shewhart"]), chart)
 
 
 def _chart(row: SensorRow) -> Chart:

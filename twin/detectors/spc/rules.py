@@ -378,16 +378,16 @@ def applicable(chosen: RuleSet, chart: Chart) -> RuleSet:
     """The rules of a set that make sense on a chart.
 
     Zones are those of a symmetric distribution around the centre line. On charts of counts and
-    proportions only the rule of the single point is left, unless the chart gives a reason.
+    proportions only the rules of a single point beyond limits are left, three sigma if there are
+    none, unless the chart gives a reason.
     """
     if chart.type in _LOCATION or chart.reason:
         return chosen
-    single = tuple(r for r in chosen.rules if r.kind in _COUNTED and r.points == 1)
+    single = tuple(r for r in chosen.rules if r.kind is Kind.BEYOND and r.points == 1)
+    if single == PRESETS["shewhart"].rules or not single:
+        return PRESETS["shewhart"]
     if single == chosen.rules:
         return chosen
     return RuleSet(
-        name=f"{chosen.name}-single",
-        rules=single,
-        version=chosen.version,
-        source=chosen.source,
+        name=f"{chosen.name}-limits", rules=single, version=chosen.version, source=chosen.source
     )

@@ -144,7 +144,12 @@ class ShortRuns(Logic):
         self._tables = Tables(sets)
         self._charts = [as_short_run(chart_of(row)) for row in rows]
         self._voices = [
-            Voice(rules, chart, fixed_ewma=chart.ewma_limits == "fixed")
+            Voice(
+                rules,
+                chart,
+                fixed_ewma=chart.ewma_limits == "fixed",
+                head_start=chart.cusum_start == "head-start",
+            )
             for rules, chart in zip(chosen, self._charts, strict=True)
         ]
         self._specs: NDArray[np.void] = np.zeros(len(rows), kernel.SETTINGS)
@@ -327,7 +332,7 @@ class ShortRuns(Logic):
             "lcl": centre - 3.0 * sigma,
             "ucl": centre + 3.0 * sigma,
             "ruleset": voice.chosen.id if voice.chosen.rules else None,
-            "arl0": voice.chosen.arl0,
+            "arl0": voice.arl0,
             "baseline": chart.baseline,
             "recipe": self._recipe(int(now["recipe"])),
             "points": int(now["n"]),
