@@ -422,8 +422,8 @@ class Chart(Shape):
         plotted_unit: UCUM code of what is plotted; ``1`` for scores and proportions.
         centre: Centre line; null when there is none (the values are plotted all the same).
         sigma: Standard deviation of a plotted point; ±1, 2, 3 sigma zones are drawn from it.
-        lcl: Lower control limit; null where no rule watches one.
-        ucl: Upper control limit; the same.
+        lcl: What one point alone may not fall below; null where no rule watches that.
+        ucl: What it may not exceed; the same.
         limits: Specification limits, in the unit of the sensor.
         ewma: EWMA line, if the chart has one.
         t: Seconds since 1970 UTC of each point.
@@ -438,6 +438,7 @@ class Chart(Shape):
         every: Seconds of a block, samples of a piece, or every how many samples one is plotted.
         deviation_from: Sensor with the set-point the deviation is plotted from; empty for none.
         recipe: Recipe the limits belong to; empty for all.
+        level: Mean of the signal behind residuals, in the unit of the sensor.
         baseline: Name and version of the approved baseline.
         ruleset: Name and version of the rule set; empty when no run rules watch.
         arl0: Points between false findings of the rule set on a process in control.
@@ -473,6 +474,7 @@ class Chart(Shape):
     mode: str = ""
     every: Number = None
     deviation_from: str = ""
+    level: Number = None
     recipe: str = ""
     baseline: str = ""
     ruleset: str = ""

@@ -6,12 +6,15 @@ from math import log, sqrt
 from typing import TYPE_CHECKING, Any
 
 from twin.config.rule_sets import rule_sets_of
+from twin.detectors.spc.rules import Kind
+from twin.detectors.spc.short_runs import SHORT_RUN
 from twin.engine import judgement, present
 from twin.model.line import ChartType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from twin.detectors.spc.rules import RuleSet
     from twin.engine.detection import Detection
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Chart
@@ -23,16 +26,42 @@ _SETTLED = 1e-4
 """A start value whose weight is less than this cannot be seen in a line."""
 
 
-def in_force(found: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+def in_force(
+    found: dict[str, dict[str, Any]], rule_sets: Mapping[str, RuleSet]
+) -> dict[str, float | None]:
     """Centre and limits that may stand beside the values of a sensor themselves.
 
     Empty when the chart plots something else (block means, residuals, proportions, scores) or has
     no limits.
+
+    Args:
+        found: What the detectors say about the sensor, by detector.
+        rule_sets: Rule sets of the line by name.
     """
     said = found.get("charts", {})
     if said.get("mode") != "raw" or said.get("centre") is None:
         return {}
-    return {key: said[key] for key in ("centre", "lcl", "ucl")}
+    return _limits(said, rule_sets)
+
+
+def _limits(said: dict[str, Any], rule_sets: Mapping[str, RuleSet]) -> dict[str, float | None]:
+    """Centre, and how far one point alone may go; a line nobody watches would mislead."""
+    chosen = _rule_set(said, rule_sets)
+    single = [
+        rule.sigma
+        for rule in (chosen.rules if chosen is not None else ())
+        if rule.points == 1 and rule.sigma > 0 and rule.kind in {Kind.BEYOND, Kind.EITHER}
+    ]
+    centre = float(said["centre"])
+    if not single:
+        return {"centre": centre, "lcl": None, "ucl": None}
+    away = min(single) * float(said["sigma"])
+    return {"centre": centre, "lcl": centre - away, "ucl": centre + away}
+
+
+def _rule_set(said: dict[str, Any], rule_sets: Mapping[str, RuleSet]) -> RuleSet | None:
+    name = (said.get("ruleset") or "").partition("@")[0]
+    return SHORT_RUN if name == SHORT_RUN.name else rule_sets.get(name)
 
 
 def control_chart(
@@ -55,18 +84,21 @@ def control_chart(
     judge = next(judge for judge in detection.judges if judge.name == name)
     drawn = _columns(judge.plotted(row.index, points) or {})
     answer |= _facts(said, chart, row)
+    rule_sets = rule_sets_of(index.line)
     if said.get("centre") is not None:
-        answer |= {key: said.get(key) for key in ("centre", "sigma", "lcl", "ucl")}
+        answer["sigma"] = said["sigma"]
+        counts = {key: said[key] for key in ("centre", "lcl", "ucl")}
+        answer |= counts if name == "attributes" else _limits(said, rule_sets)
     if not drawn.get("t"):
         return answer
     if name == "charts":
         _since(answer, said, len(drawn["t"]), several=len(index.baselines.get(row.id, [])) > 1)
+    elif name == "short_runs":
+        drawn = {key: drawn[key] for key in ("t", "v", "rules")}
     answer |= drawn
-    answer["texts"] = _texts(index, chart, {rule for rules in drawn["rules"] for rule in rules})
+    fired = {rule for rules in drawn["rules"] for rule in rules}
+    answer["texts"] = _texts(_rule_set(said, rule_sets), fired)
     answer["ewma"] = _ewma(said, chart, drawn["v"], fixed=chart.ewma_limits == "fixed")
-    if name == "charts" and said.get("ruleset") is None:
-        # Nobody watches three sigma here; a line that is crossed without a word would mislead.
-        answer["lcl"] = answer["ucl"] = None
     return answer
 
 
@@ -86,7 +118,8 @@ def _since(answer: dict[str, Any], said: dict[str, Any], n: int, *, several: boo
     if not several or unknown <= 0 or answer.get("centre") is None:
         return
     for key in ("centre", "lcl", "ucl"):
-        answer[key] = [None] * min(n, unknown) + [answer[key]] * (n - min(n, unknown))
+        if answer.get(key) is not None:
+            answer[key] = [None] * min(n, unknown) + [answer[key]] * (n - min(n, unknown))
 
 
 def _facts(said: dict[str, Any], chart: Chart, row: SensorRow) -> dict[str, Any]:
@@ -106,6 +139,7 @@ def _facts(said: dict[str, Any], chart: Chart, row: SensorRow) -> dict[str, Any]
         "cannot_judge": said["cannot_judge"],
         "plotted_unit": "1" if kind in _PURE else row.spec.unit,
         "cusum": said.get("cusum"),
+        "level": said.get("level"),
     }
     ewma = said.get("ewma")
     if ewma is not None:
@@ -129,9 +163,8 @@ def _scatter(detection: Detection, row: SensorRow, points: int) -> dict[str, Any
     }
 
 
-def _texts(index: LineIndex, chart: Chart, fired: set[str]) -> dict[str, str]:
+def _texts(chosen: RuleSet | None, fired: set[str]) -> dict[str, str]:
     """The rules that fired in words, where the rule set has some."""
-    chosen = rule_sets_of(index.line).get(chart.rules or "")
     rules = chosen.rules if chosen is not None else ()
     return {rule.id: rule.meaning("both").strip() for rule in rules if rule.id in fired}
 

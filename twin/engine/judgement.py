@@ -72,11 +72,17 @@ def judgement(name: str, said: dict[str, Any]) -> dict[str, Any]:
 def chart_of(found: dict[str, dict[str, Any]]) -> str:
     """Which detector is the chart of a sensor now; empty when none is.
 
-    Limits in force go before a chart that still makes its own.
+    Limits in force go before a chart that still makes its own; one that was given nothing to learn
+    from (samples that wait for a baseline) has no say.
     """
-    there = [name for name in _CHARTS if name in found]
+    there = [name for name in _CHARTS if name in found and not _idle(found[name])]
+    there = there or [name for name in _CHARTS if name in found]
     limited = [name for name in there if found[name].get("centre") is not None]
     return (limited or there or [""])[0]
+
+
+def _idle(said: dict[str, Any]) -> bool:
+    return said.get("mode") == "self-starting" and not said["points"] and not said["learned"]
 
 
 def overall(found: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

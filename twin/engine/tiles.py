@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from twin.config.rule_sets import rule_sets_of
 from twin.engine import present
 from twin.engine.chart_view import in_force
 from twin.engine.freshness import max_silence_s
@@ -14,7 +15,10 @@ from twin.model.batch import GOOD, UNCERTAIN
 from twin.model.event import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twin.alarms import Occurrence
+    from twin.detectors.spc.rules import RuleSet
     from twin.engine.pipeline import Pipeline
     from twin.model.index import SensorRow
 
@@ -32,6 +36,7 @@ class Tiles:
 
     def __init__(self) -> None:
         self._version = ""
+        self._rule_sets: Mapping[str, RuleSet] = {}
         self._known: dict[int, tuple[int, int, dict[str, Any] | None, dict[str, float | None]]] = {}
 
     def stations(
@@ -158,11 +163,12 @@ class Tiles:
         if self._version != pipeline.index.version:
             self._version = pipeline.index.version
             self._known.clear()
+            self._rule_sets = rule_sets_of(pipeline.index.line)
         count = int(pipeline.latest.count[row.index])
         known = self._known.get(row.index)
         if known is None or (known[0] != count and not 0 <= now_ns - known[1] < _KEEP_NS):
             found = states(pipeline.detection, row.index)
-            known = count, now_ns, overall(found), in_force(found)
+            known = count, now_ns, overall(found), in_force(found, self._rule_sets)
             self._known[row.index] = known
         return known[2], known[3]
 

@@ -10,7 +10,7 @@ import pytest
 from dashboards.board.shapes import check
 from tests.twin.engine.test_view import T0, Twin
 from twin.engine.chart_view import ewma_line
-from twin.engine.judgement import judgement, tile_state
+from twin.engine.judgement import judgement, overall, tile_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -112,6 +112,16 @@ consequence = "scrap"
 action = "look"
 """
 
+WIDE = """
+[[rule_set]]
+id = "wide"
+[[rule_set.rule]]
+id = "rule1"
+kind = "beyond"
+points = 1
+sigma = 4.5
+"""
+
 
 @pytest.fixture
 async def twin(tmp_path: Path) -> AsyncIterator[Twin]:
@@ -163,13 +173,25 @@ async def test_limits_nobody_watches_are_not_drawn(twin: Twin) -> None:
     assert (found["lcl"], found["ucl"], found["ruleset"]) == (None, None, "")
 
 
+async def test_limits_are_where_a_single_point_is_a_finding(tmp_path: Path) -> None:
+    """A rule set that waits for 4.5 sigma is drawn there, on the chart and beside the value."""
+    wide = LINE.replace('rules = "none"', 'rules = "wide"') + WIDE
+    async with Twin(tmp_path, wide).running() as twin:
+        await twin.send((1, "load", 50.5), (2, "load", 49.5), (3, "load", 54.6))
+        found = chart(twin, "load")
+        assert (found["lcl"], found["ucl"]) == (45.5, 54.5)
+        assert [bool(rules) for rules in found["rules"]] == [False, False, True]
+        limits = twin.tile("oven/load")["limits"]
+        assert (limits["lcl"], limits["ucl"]) == (45.5, 54.5)
+
+
 async def test_self_starting_chart_says_so(twin: Twin) -> None:
     """Scores have no unit, their own limits, and the number of pieces behind them."""
     found = chart(twin, "width")
     assert (found["mode"], found["plotted_unit"], found["unit"]) == ("self-starting", "1", "mm")
     assert found["verdict"]["code"] == "self_starting"
     assert found["verdict"]["have"] == 12
-    assert found["ucl"] == [3.0] * len(found["t"])
+    assert (found["lcl"], found["ucl"]) == (-3.0, 3.0)
     assert abs(found["v"][-1]) < 10
 
 
@@ -286,6 +308,27 @@ def test_ewma_line_is_exact_or_missing(weight: float) -> None:
     assert all(abs(a - b) < 1e-3 for a, b in shown)
     whole = ewma_line([9.0, *values[:30]], weight, 0.0, truth[29], 30)
     assert whole == pytest.approx([None, *truth[:30]])
+
+
+def test_chart_that_waits_for_a_baseline_is_not_learning() -> None:
+    """Where nothing is learned from the samples, the missing limits are the reason."""
+    waiting: dict[str, dict[str, Any]] = {
+        "charts": {"verdict": "cannot judge", "why": "no approved limits", "centre": None},
+        "short_runs": {
+            "verdict": "cannot judge",
+            "mode": "self-starting",
+            "points": 0,
+            "learned": 0,
+            "centre": 0.0,
+        },
+    }
+    told = overall(waiting)
+    assert told is not None
+    assert (told["detector"], told["code"]) == ("charts", "no_limits")
+    waiting["short_runs"]["learned"] = 2
+    told = overall(waiting)
+    assert told is not None
+    assert (told["detector"], told["have"], told["need"]) == ("short_runs", 2, 3)
 
 
 def test_every_reason_has_a_code() -> None:

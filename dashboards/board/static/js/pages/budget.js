@@ -9,6 +9,7 @@ import { serverNow, state } from "../store.js";
 import { bar } from "../verdict.js";
 
 const RIGHT = new Set(["pointsPerDay", "arl0", "expectedPerShift", "seen"]);
+const ROOMY = new Set(["pointsPerDay", "arl0"]); // left out on a phone
 const MOST = 200; // rows; the filter finds the others
 
 /** A rate small enough to need its own digits. */
@@ -42,8 +43,8 @@ function line(row, most) {
   return h("tr", null,
     h("td", null, name, h("div", { class: "muted small" }, row.sensor)),
     h("td", null, h("code", null, row.statistic), row.chart ? h("div", { class: "muted small" }, row.chart) : h("div", { class: "muted small" }, t("notPlanned"))),
-    h("td", { class: "num" }, row.points_per_day == null ? "–" : whole(row.points_per_day)),
-    h("td", { class: "num" }, runLength(row)),
+    h("td", { class: "num roomy" }, row.points_per_day == null ? "–" : whole(row.points_per_day)),
+    h("td", { class: "num roomy" }, runLength(row)),
     h("td", { class: "num" }, rate(row.expected_per_shift)),
     h("td", { class: "share" }, row.share == null ? "–" : [bar(row.share / most), `${number(100 * row.share, 0)}\u202f%`]),
     h("td", { class: "num" }, much && icon("warn"), whole(row.observed)));
@@ -63,7 +64,7 @@ export function budgetPage(root) {
     const heads = ["sensor", "statistic", "pointsPerDay", "arl0", "expectedPerShift", "share", "seen"];
     show(top, summary(budget));
     show(table, rows.length ? h("table", { class: "plan" },
-      h("thead", null, h("tr", null, heads.map((name) => h("th", { class: RIGHT.has(name) ? "num" : null, title: t(`${name}Hint`) }, t(name))))),
+      h("thead", null, h("tr", null, heads.map((name) => h("th", { class: [RIGHT.has(name) && "num", ROOMY.has(name) && "roomy"].filter(Boolean).join(" ") || null, title: t(`${name}Hint`) }, t(name))))),
       h("tbody", null, rows.slice(0, MOST).map((row) => line(row, most)))) : h("p", { class: "empty" }, t(budget.rows.length ? "nothingFits" : "noCharts")),
     rows.length > MOST && h("p", { class: "muted" }, t("more", { n: rows.length - MOST })),
     h("p", { class: "muted small" }, t("observedSince", { time: clock(budget.observed_from, serverNow()) })));

@@ -107,7 +107,7 @@ export function chartPage(root, argument) {
     // The chip says how the sensor is; the chart itself may have another opinion.
     const other = verdictState(judged) !== state.tiles.get(sensor)?.state && judged;
     show(why, other && [icon(verdictState(judged)), h("b", null, `${t("detector_charts")}: ${verdictText(judged)}`)], words && h("b", null, words),
-      chart.mode && h("span", { class: "muted" }, modeText(chart)));
+      chart.mode && h("span", { class: "muted" }, chart.points === 0 && chart.t.length ? t("samplesShown") : modeText(chart)));
   }
 
   const pair = (name, text) => text && h("div", null, h("dt", null, name), h("dd", null, text));
@@ -135,6 +135,7 @@ export function chartPage(root, argument) {
     show(facts, !chart.mode && centre === null ? h("div", null, h("dd", { class: "muted" }, t("noChart"))) : [
       centre !== null && pair(t("centre"), n(centre)), chart.sigma && pair(t("sigma"), n(chart.sigma)),
       lcl !== null && pair("LCL", n(lcl)), ucl !== null && pair("UCL", n(ucl)),
+      chart.level != null && pair(t("level"), withUnit(chart.level, chart.unit)),
       hasSpec() && pair(t("spec"), `${withUnit(lim.lsl, chart.unit)} … ${withUnit(lim.usl, chart.unit)}`),
       memoryFacts(n),
       pair(t("recipe"), chart.recipe), pair(t("baseline"), chart.baseline), pair(t("ruleset"), chart.ruleset || (chart.mode && t("noRuleset"))),

@@ -45,7 +45,7 @@ function overviewTable(groups, shown) {
       h("td", null, h("span", { class: "chip", data: { state: group.state } }, icon(group.state), stateText(group, group.state))),
       h("td", null, t(`kind_${group.kind}`)),
       h("td", { class: "num" }, group.value == null ? "–" : [`${number(group.value)} / ${number(group.ucl)}`, bar(group.value / group.ucl)]),
-      h("td", null, first(group)))))));
+      h("td", { class: "words" }, first(group)))))));
 }
 
 export function groupPage(root, sensor) {
@@ -76,7 +76,7 @@ export function groupPage(root, sensor) {
 
   function read(index) {
     if (index === null || index === undefined || !group) {
-      readout.textContent = group?.t.length ? t("hoverPoint") : "";
+      readout.textContent = plots.length ? t("hoverPoint") : "";
       return;
     }
     const rules = [...(group.rules[index] ?? []), ...(group.second?.rules[index] ?? [])];
@@ -90,8 +90,8 @@ export function groupPage(root, sensor) {
     plots.forEach((plot) => plot.destroy());
     plots = [];
     second.hidden = !group.second;
-    if (!group.t.length) {
-      show(canvas, h("p", { class: "empty" }, t("noVectors")));
+    if (!group.v.some((v) => v !== null)) {
+      show(canvas, h("p", { class: "empty" }, reason(group.judged) || t("noVectors")));
       return;
     }
     show(canvas);
