@@ -1,9 +1,9 @@
 """Anomaly scorer: what is unusual for this very signal, without limits, baseline or training.
 
-Five experts look at each sample: a forecast, the rarity of the value, the activity, the shape of
-the last stretch, and the time of day and week. What each of them sees is turned into a chance by
-comparing it with everything it has seen before (:mod:`~twin.detectors.outliers.anomaly_tail`), and
-the chances are combined and calibrated on the signal itself. The scorer learns all the time, also
+Four experts look at each sample: a forecast, the rarity of the value, the activity, and the time of
+day and week. What each of them sees is turned into a chance by comparing it with everything it has
+seen before (:mod:`~twin.detectors.outliers.anomaly_tail`), and the chances are combined and
+calibrated on the signal itself. The scorer learns all the time, also
 while a finding is open: a new normal is accepted, which is why it replaces no chart.
 """
 
@@ -20,18 +20,16 @@ from twin.detectors.outliers.anomaly_experts import (
     DAY_BINS,
     LAGS,
     RARE_BINS,
-    SHAPES,
     STATE,
     WEEK_BINS,
-    WINDOW,
 )
 from twin.detectors.outliers.anomaly_walk import (
     CHANGE,
     EVIDENCE_BINS,
-    EXPERTS,
     LEARN,
     PEAK_BINS,
     SETTINGS,
+    STATISTICS,
     TAIL_BINS,
     anomaly_rows,
 )
@@ -52,13 +50,14 @@ _CAUSES = ("inside", "gap", "recipe")
 _RAW = {Role.COUNTER, Role.STATE}
 _SAID = (
     ("forecast", "the value is not what the last values let expect"),
+    ("forecast", "the last values are not what the ones before let expect"),
     ("rarity", "values like this one were hardly ever seen"),
+    ("rarity", "the value lies outside everything seen before"),
     ("activity", "the signal moves much more or much less than usual"),
-    ("shape", "the last values look like no stretch remembered"),
     ("season", "the value is unusual for the time of day or week"),
     ("season", "the last values are unusual for the time of day or week"),
 )
-"""Name and meaning of each expert, in the order of its statistics."""
+"""Expert and meaning of each statistic, in their order."""
 
 
 class Anomaly(Logic):
@@ -79,7 +78,7 @@ class Anomaly(Logic):
     """
 
     name: ClassVar[str] = "anomaly"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     class Settings(BaseModel):
         """What ``detect.anomaly`` may say.
@@ -109,15 +108,13 @@ class Anomaly(Logic):
         self._memory: dict[str, NDArray[Any]] = {
             "linear": np.zeros((n, 2, LAGS)),
             "rare": np.zeros((n, RARE_BINS), np.float32),
-            "window": np.zeros((n, WINDOW), np.float32),
-            "shapes": np.zeros((n, SHAPES, WINDOW), np.float32),
             "profile": np.zeros((n, DAY_BINS + WEEK_BINS)),
             "visits": np.zeros((n, DAY_BINS + WEEK_BINS), np.uint16),
-            "tails": np.zeros((n, EXPERTS, TAIL_BINS), np.float32),
+            "tails": np.zeros((n, STATISTICS, TAIL_BINS), np.float32),
             "evidence_tail": np.zeros((n, EVIDENCE_BINS), np.float32),
             "peaks": np.zeros((n, PEAK_BINS), np.float32),
         }
-        self._scratch = np.zeros(EXPERTS)
+        self._scratch = np.zeros(STATISTICS)
         self._out: NDArray[np.void] = np.zeros(1024, CHANGE)
         super().__init__(
             index,
@@ -190,8 +187,6 @@ class Anomaly(Logic):
                 self._state,
                 self._memory["linear"],
                 self._memory["rare"],
-                self._memory["window"],
-                self._memory["shapes"],
                 self._memory["profile"],
                 self._memory["visits"],
                 self._memory["tails"],

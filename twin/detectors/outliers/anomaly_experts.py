@@ -1,4 +1,4 @@
-"""The experts of the anomaly scorer: each turns one sample into one statistic, 0 or larger.
+"""The experts of the anomaly scorer: each turns one sample into statistics, 0 or larger.
 
 All of them look backwards only. Values are relative to the first one, so that another zero of the
 scale changes nothing, and every statistic is a ratio, so that another unit changes nothing. What
@@ -21,26 +21,20 @@ __all__ = [
     "DAY_BINS",
     "LAGS",
     "RARE_BINS",
-    "SHAPES",
     "STATE",
     "WEEK_BINS",
-    "WINDOW",
     "activity",
     "forecast",
     "forget_recent",
     "rarity",
+    "record",
     "season",
-    "shape",
 ]
 
 LAGS = 4
 """Values the forecast is made from."""
 RARE_BINS = 129
 """Bins of the values seen; the middle one is the usual value."""
-WINDOW = 16
-"""Length of the stretch whose shape is compared, samples."""
-SHAPES = 64
-"""Stretches remembered."""
 DAY_BINS = 48
 WEEK_BINS = 168
 
@@ -52,6 +46,9 @@ _EARLY = 20
 """Samples that are learned from without a cap: nothing is usual yet."""
 _LEARN = 0.02
 """Step of the forecast's weights."""
+_ERROR_SMOOTH = 0.1
+_ERROR_CAP = 20.0
+"""Weight of the newest error in the recent ones, and what it counts at most, in usual errors."""
 _RARE_START = 100
 """Samples until the bins of the values are laid."""
 _RARE_STEP = 8.0
@@ -61,8 +58,6 @@ _RARE_PRIOR = 32.0
 _ACTIVE = 0.015
 """Weight of the newest step in the recent activity: about 70 samples."""
 _ACTIVE_CAP = 20.0
-_SHAPE_EVERY = 8
-"""Every so many samples a stretch is remembered; the oldest is forgotten."""
 _SEASON_START = 60
 _SEASON_SMOOTH = 0.2
 _SEASON_ERROR = 0.003
@@ -95,12 +90,12 @@ STATE = np.dtype(
         ("step", np.float64),  # usual step from value to value
         ("recent_step", np.float64),
         ("forecast_error", np.float64),
+        ("recent_error", np.float64),  # in usual errors
         ("rare_centre", np.float64),
         ("rare_scale", np.float64),
         ("rare_total", np.float64),
-        ("shape_distance", np.float64),
-        ("shapes", np.int64),  # remembered so far
-        ("shape_next", np.int64),
+        ("lowest", np.float64),
+        ("highest", np.float64),
         ("season_error", np.float64),
         ("season_smooth", np.float64),
         ("level_error", np.float64),
@@ -144,6 +139,7 @@ def forget_recent(now: np.void) -> None:
     """Forget what depends on neighbours in time; what was learned stays."""
     now["recent"] = 0
     now["recent_step"] = now["step"]
+    now["recent_error"] = 1.0
     now["season_smooth"] = 0.0
     now["onset"] = 0
 
@@ -151,8 +147,8 @@ def forget_recent(now: np.void) -> None:
 @njit(cache=True, error_model="numpy")
 def forecast(
     now: np.void, x: float, weights: NDArray[np.float64], lags: NDArray[np.float64]
-) -> float:
-    """One-step error of an adaptive autoregression around the slow level, in usual errors."""
+) -> tuple[float, float]:
+    """Error of an adaptive autoregression around the slow level, in usual errors; and recently."""
     n = now["n"]
     off = x - now["level"]
     spread = _learned(now["spread"], abs(off), n)
@@ -162,7 +158,7 @@ def forecast(
     if now["recent"] == 0:
         for j in range(LAGS):
             lags[j] = x
-        return 0.0
+        return 0.0, now["recent_error"]
     predicted = 0.0
     power = 0.0
     for j in range(LAGS):
@@ -181,7 +177,10 @@ def forecast(
     for j in range(LAGS - 1, 0, -1):
         lags[j] = lags[j - 1]
     lags[0] = x
-    return statistic
+    recent = now["recent_error"]
+    recent += max(_ERROR_SMOOTH, 1.0 / (n + 1)) * (min(statistic, _ERROR_CAP) - recent)
+    now["recent_error"] = recent
+    return statistic, recent
 
 
 @njit(cache=True, error_model="numpy")
@@ -210,6 +209,18 @@ def rarity(now: np.void, x: float, counts: NDArray[np.float32]) -> float:
 
 
 @njit(cache=True, error_model="numpy")
+def record(now: np.void, x: float) -> float:
+    """How far beyond everything before, in usual deviations; 0 for what is no record."""
+    if now["n"] == 0:
+        now["lowest"] = now["highest"] = x
+    beyond = max(x - now["highest"], now["lowest"] - x)
+    known = now["n"] > _RARE_START and now["highest"] > now["lowest"]
+    now["lowest"] = min(now["lowest"], x)
+    now["highest"] = max(now["highest"], x)
+    return _ratio(beyond, now["spread"], now["least"]) if known else 0.0
+
+
+@njit(cache=True, error_model="numpy")
 def activity(now: np.void, x: float) -> float:
     """Log ratio of the recent steps from value to value to the usual ones, up or down."""
     n = now["n"]
@@ -224,36 +235,6 @@ def activity(now: np.void, x: float) -> float:
     if usual <= 0.0:
         return 0.0
     return abs(log((now["recent_step"] + 0.02 * usual) / usual))
-
-
-@njit(cache=True, error_model="numpy")
-def shape(
-    now: np.void, x: float, window: NDArray[np.float32], shapes: NDArray[np.float32]
-) -> float:
-    """Distance of the last stretch to the nearest remembered one, in usual distances."""
-    for j in range(WINDOW - 1):
-        window[j] = window[j + 1]
-    window[WINDOW - 1] = x
-    if now["recent"] < WINDOW:
-        return 0.0
-    known = now["shapes"]
-    statistic = 0.0
-    if known > 4:
-        nearest = np.inf
-        for k in range(known):
-            distance = 0.0
-            for j in range(WINDOW):
-                distance += abs(np.float64(window[j]) - np.float64(shapes[k, j]))
-            nearest = min(nearest, distance)
-        statistic = _ratio(nearest, now["shape_distance"], now["least"])
-        now["shape_distance"] = _learned(now["shape_distance"], nearest, now["n"])
-    if now["n"] % _SHAPE_EVERY == 0:
-        at = now["shape_next"]
-        for j in range(WINDOW):
-            shapes[at, j] = window[j]
-        now["shape_next"] = (at + 1) % SHAPES
-        now["shapes"] = min(known + 1, SHAPES)
-    return statistic
 
 
 @njit(cache=True, error_model="numpy")

@@ -21,8 +21,6 @@ __all__ = ["FORGET", "log_bin", "surprise"]
 
 FORGET = 65536.0
 """Values after which all counts are halved: what is remembered, and how far rates can reach."""
-_PRIOR_EXCESS = 6.0
-"""Mean excess of the prior tail, bins: 3/4 octave of a statistic, a Pareto exponent of 1.9."""
 _MOST = 15.0
 """Largest surprise."""
 _FIRST = 30.0
@@ -39,7 +37,12 @@ def log_bin(statistic: float, bins: int) -> float:
 
 @njit(cache=True, error_model="numpy")
 def surprise(
-    counts: NDArray[np.float32], total: float, place: float, fraction: float, prior: float
+    counts: NDArray[np.float32],
+    total: float,
+    place: float,
+    fraction: float,
+    prior: float,
+    prior_excess: float,
 ) -> float:
     """``-log10`` of the chance of a value at least this large.
 
@@ -49,6 +52,7 @@ def surprise(
         place: Of the new value, in bins; 0 <= place < bins.
         fraction: Share of the largest values the tail is fitted to.
         prior: Weight of the prior tail, in values.
+        prior_excess: Mean excess of the prior tail, in bins.
 
     Returns:
         0 (usual) to 15; ``log10(2)`` is the median.
@@ -66,7 +70,7 @@ def surprise(
         top -= 1
     if at > top and total >= _FIRST:
         edge = top + 1.0
-        excess = (moment - above * edge + prior * _PRIOR_EXCESS) / (above + prior)
+        excess = (moment - above * edge + prior * prior_excess) / (above + prior)
         p = (above + 0.5) / (total + 1.0) * exp(-max(0.0, place - edge) / max(excess, 0.25))
     else:
         for j in range(top, at, -1):

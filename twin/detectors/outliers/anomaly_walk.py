@@ -13,8 +13,8 @@ from twin.detectors.outliers.anomaly_experts import (
     forecast,
     forget_recent,
     rarity,
+    record,
     season,
-    shape,
 )
 from twin.detectors.outliers.anomaly_tail import FORGET, log_bin, surprise
 from twin.model.batch import GOOD, Mark
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGE",
     "EVIDENCE_BINS",
-    "EXPERTS",
     "LEARN",
     "PEAK_BINS",
     "SETTINGS",
+    "STATISTICS",
     "TAIL_BINS",
     "anomaly_rows",
 ]
 
-EXPERTS = 6
-"""Statistics with a tail of their own."""
+STATISTICS = 7
+"""What the experts see, each with a tail of its own."""
+_FIRST_OF = (0, 2, 4, 5)
+"""First statistic of each expert: forecast, rarity, activity, season."""
 TAIL_BINS = 160
 EVIDENCE_BINS = 400
 LEARN = 150
@@ -42,11 +44,14 @@ LEARN = 150
 _PER_EVIDENCE = 8.0
 """Bins to one decade of evidence."""
 _FRACTION, _PRIOR = 0.05, 20.0
-"""Tails of the experts: fitted to the largest 5 %, with a prior worth 20 values."""
+_EXCESS = 6.0
+"""Tails of the experts: fitted to the largest 5 %, with a prior worth 20 values.
+
+The prior falls by a factor e within 3/4 octave of a statistic: a Pareto exponent of 1.9.
+"""
 _OWN_FRACTION, _OWN_PRIOR = 0.1, 300.0
-"""Tail of the summed evidence."""
-_OVERLAP = 3.0
-"""Five experts that look at one sample are worth about three independent ones."""
+_OWN_EXCESS = 7.0
+"""Tail of the summed evidence; its prior falls by a factor e within 7/8 of a decade."""
 _HOLD, _HOLD_SHARE = 200.0, 0.1
 """The bar falls within this many samples, or this share of the history if that is longer."""
 _NEWS = 0.5
@@ -56,7 +61,7 @@ _PER_PEAK = 2.0
 """Bins to one decade of evidence, for the excursions that were told."""
 _SIMILAR = 2
 """Excursions at most so many bins smaller are similar."""
-_HABIT = 0.5
+_HABIT = 0.25
 """Decades of evidence an excursion loses when there were twice as many similar ones before."""
 _CALM = 1.0
 """Surprise from which a stretch is unusual: one value of ten."""
@@ -110,23 +115,22 @@ def _tell(
 
 @njit(cache=True, error_model="numpy")
 def _evidence(now: np.void, statistics: NDArray[np.float64], tails: NDArray[np.float32]) -> float:
-    """Sum of the experts' surprises; the two of the season count as their larger one."""
+    """Sum of the experts' surprises; an expert with two statistics tells the larger one."""
     total = 0.0
     loudest = -1.0
-    before = 0.0
-    for k in range(EXPERTS):
+    said = 0.0
+    for k in range(STATISTICS):
         place = log_bin(statistics[k], TAIL_BINS)
-        told = surprise(tails[k], now["weight"], place, _FRACTION, _PRIOR)
+        new = surprise(tails[k], now["weight"], place, _FRACTION, _PRIOR, _EXCESS)
         tails[k, int(place)] += 1
-        if k == EXPERTS - 1:
-            total -= before
-            told = max(told, before)
-        total += told
-        before = told
-        if told > loudest:
-            loudest = told
+        if k in _FIRST_OF:
+            total += said
+            said = 0.0
+        said = max(said, new)
+        if new > loudest:
+            loudest = new
             now["expert"] = k
-    return total
+    return total + said
 
 
 @njit(cache=True, error_model="numpy")
@@ -135,17 +139,15 @@ def _score(
 ) -> tuple[bool, float]:
     """Calibrate the evidence on the signal itself; whether it is news, and its score, 0 to 1."""
     place = min(_PER_EVIDENCE * evidence, EVIDENCE_BINS - 1e-6)
-    own = surprise(tail, now["weight"], place, _OWN_FRACTION, _OWN_PRIOR)
+    now["surprise"] = surprise(tail, now["weight"], place, _OWN_FRACTION, _OWN_PRIOR, _OWN_EXCESS)
     tail[int(place)] += 1
-    now["surprise"] = own
-    weighed = 0.5 * (evidence + _OVERLAP * own)
-    now["evidence"] = weighed
+    now["evidence"] = evidence
     hold = max(_HOLD, _HOLD_SHARE * min(float(now["n"]), FORGET))
     now["bar"] *= 1.0 - 1.0 / hold
-    news = weighed > now["bar"] + _NEWS
-    now["bar"] = max(now["bar"], weighed)
+    news = evidence > now["bar"] + _NEWS
+    now["bar"] = max(now["bar"], evidence)
     now["peak_age"] += 1
-    told = _habit(now, weighed, peaks) if news else _DULL * weighed
+    told = _habit(now, evidence, peaks) if news else _DULL * evidence
     return news, 1.0 - exp(-told / _SCALE)
 
 
@@ -179,8 +181,6 @@ def anomaly_rows(
     state: NDArray[np.void],
     linear: NDArray[np.float64],
     rare: NDArray[np.float32],
-    window: NDArray[np.float32],
-    shapes: NDArray[np.float32],
     profile: NDArray[np.float64],
     visits: NDArray[np.uint16],
     tails: NDArray[np.float32],
@@ -206,14 +206,12 @@ def anomaly_rows(
         state: Shape (rows,); changed, as are all arrays below.
         linear: Shape (rows, 2, LAGS); weights of the forecast and the values it is made from.
         rare: Shape (rows, RARE_BINS); values seen.
-        window: Shape (rows, WINDOW); last values.
-        shapes: Shape (rows, SHAPES, WINDOW); remembered stretches.
         profile: Shape (rows, DAY_BINS + WEEK_BINS); means by time of day, then of the week.
         visits: Same shape; how often each of them was visited.
-        tails: Shape (rows, EXPERTS, TAIL_BINS); statistics seen.
+        tails: Shape (rows, STATISTICS, TAIL_BINS); statistics seen.
         evidence_tail: Shape (rows, EVIDENCE_BINS); evidence seen.
         peaks: Shape (rows, PEAK_BINS); evidence of the excursions that were news.
-        statistics: Shape (EXPERTS,); scratch.
+        statistics: Shape (STATISTICS,); scratch.
         score: Shape (n,) or (0,); anomaly score of each row, if somebody wants it.
         chance: Same shape; calibrated p of each row.
         out: Shape (m,), m >= 2; written from 0 on.
@@ -262,11 +260,11 @@ def anomaly_rows(
         now["time"] = t
         now["skipped_in_row"] = 0
 
-        statistics[0] = forecast(now, x, linear[s, 0], linear[s, 1])
-        statistics[1] = rarity(now, x, rare[s])
-        statistics[2] = activity(now, x)
-        statistics[3] = shape(now, x, window[s], shapes[s])
-        statistics[4], statistics[5] = season(now, x, t, profile[s], visits[s])
+        statistics[0], statistics[1] = forecast(now, x, linear[s, 0], linear[s, 1])
+        statistics[2] = rarity(now, x, rare[s])
+        statistics[3] = record(now, x)
+        statistics[4] = activity(now, x)
+        statistics[5], statistics[6] = season(now, x, t, profile[s], visits[s])
         total = _evidence(now, statistics, tails[s])
         news, strange = _score(now, total, evidence_tail[s], peaks[s])
         now["n"] += 1
@@ -300,13 +298,15 @@ def _halve(
     evidence_tail: NDArray[np.float32],
     peaks: NDArray[np.float32],
 ) -> None:
-    """Let everything that was counted count half."""
+    """Let everything that was counted count half, and records be half as far away."""
     rare *= np.float32(0.5)
     tails *= np.float32(0.5)
     evidence_tail *= np.float32(0.5)
     peaks *= np.float32(0.5)
     now["rare_total"] *= 0.5
     now["weight"] *= 0.5
+    now["lowest"] += 0.5 * (now["level"] - now["lowest"])
+    now["highest"] += 0.5 * (now["level"] - now["highest"])
 
 
 @njit(cache=True, error_model="numpy")
@@ -328,13 +328,11 @@ def _forget(
     now["spread"] = 0.0
     now["step"] = 0.0
     now["recent_step"] = 0.0
+    now["recent_error"] = 0.0
     now["forecast_error"] = 0.0
     now["rare_centre"] = 0.0
     now["rare_scale"] = 0.0
     now["rare_total"] = 0.0
-    now["shape_distance"] = 0.0
-    now["shapes"] = 0
-    now["shape_next"] = 0
     now["season_error"] = 0.0
     now["level_error"] = 0.0
     now["day_error"] = 0.0
