@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import typer
@@ -23,6 +21,7 @@ from twin.cli.baseline_common import (
     file_of,
     newest,
     say,
+    time_of,
     wrong,
 )
 from twin.cli.baseline_text import compared, fit_text, outlook
@@ -112,8 +111,8 @@ def fit(
     cuts = tuple(_cut(text, index) for text in exclude or ())
     opened = open_all(files, index, mapping, zone)
     batch = samples_of(opened, index, _needed(index, rows), quiet=json)
-    low = _time(start, index, "--from") if start else np.iinfo(np.int64).min
-    high = _time(stop, index, "--to") if stop else np.iinfo(np.int64).max
+    low = time_of(start, index, "--from") if start else np.iinfo(np.int64).min
+    high = time_of(stop, index, "--to") if stop else np.iinfo(np.int64).max
     batch = batch.take((batch.time_ns >= low) & (batch.time_ns <= high))
     entries = entries_of(path)
     from twin.detectors.spc import baseline_fit  # noqa: PLC0415 - the command line starts without
@@ -317,16 +316,4 @@ def _cut(text: str, index: LineIndex) -> tuple[int, int, str]:
     first, slash, last = period.partition("/")
     if not slash or not cause.strip():
         raise wrong("--exclude", text, "is no period with a cause", "FROM/TO CAUSE")
-    return _time(first, index, "--exclude"), _time(last, index, "--exclude"), cause.strip()
-
-
-def _time(text: str, index: LineIndex, option: str) -> int:
-    """ISO 8601 to ns; without an offset in the zone of the line."""
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise wrong(option, text, "is no time", "ISO 8601, 2026-03-01T06:00:00Z") from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=ZoneInfo(index.line.line.timezone))
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
+    return time_of(first, index, "--exclude"), time_of(last, index, "--exclude"), cause.strip()

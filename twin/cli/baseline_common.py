@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -29,6 +31,7 @@ __all__ = [
     "named",
     "newest",
     "say",
+    "time_of",
     "wrong",
 ]
 
@@ -96,3 +99,15 @@ def named(entries: list[Entry], name: str) -> Baseline:
 def newest(entries: list[Entry], name: str) -> int:
     """Newest version of an id, 0 for none."""
     return max((e.baseline.version for e in entries if e.baseline.id == name), default=0)
+
+
+def time_of(text: str, index: LineIndex, option: str) -> int:
+    """ISO 8601 to ns; without an offset in the zone of the line."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise wrong(option, text, "is no time", "ISO 8601, 2026-03-01T06:00:00Z") from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=ZoneInfo(index.line.line.timezone))
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000

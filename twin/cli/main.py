@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from twin import __version__
-from twin.cli import arl, baseline, bench, check, dpat, inspect, replay, run, transfer, user
+from twin.cli import (
+    arl,
+    baseline,
+    bench,
+    capability,
+    check,
+    dpat,
+    inspect,
+    replay,
+    run,
+    transfer,
+    user,
+)
 from twin.cli.out import Exit, error_console
 from twin.errors import ConfigError, RecordingError, SourceError, TwinError
 
@@ -59,7 +71,7 @@ def _root(
     )
 
 
-for module in (run, check, arl, replay, transfer, baseline, dpat, inspect, bench, user):
+for module in (run, check, arl, replay, transfer, baseline, capability, dpat, inspect, bench, user):
     module.add_to(app)
 
 
