@@ -51,6 +51,7 @@ def mixing(world: World) -> list[Job]:
     return [
         Steps(batches()),
         world.every("mixing/standing_time", clock, 60.0),
+        world.wanted("mixing", "stirrer_speed_set", "1/min", 600.0),
         world.wandering("mixing", "stirrer_speed", "1/min", 600.0, 1.2, 15.0, 0.4),
         world.wandering("mixing", "temperature", "Cel", 25.0, 0.2, 300.0, 0.02),
         world.wandering("mixing", "viscosity", "Pa.s", 2.4, 0.025, 600.0, 0.016),

@@ -16,7 +16,7 @@ from connectors.simulator.script import Fault, FaultKind, Script, Truth
 from connectors.simulator.web import calender, coating, cutting, drying, se_film
 from connectors.simulator.world import Reading, Said, World
 from twin.config.build import product_topic
-from twin.model.line import Role
+from twin.model.line import Role, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,17 +35,32 @@ _MODELLED = {
     station: re.compile("|".join(keys))
     for station, keys in {
         "mixing": (
-            *("stirrer_speed", "temperature", "viscosity", "standing_time", "mix_duration"),
+            *(
+                "stirrer_speed",
+                "stirrer_speed_set",
+                "temperature",
+                "viscosity",
+                "standing_time",
+                "mix_duration",
+            ),
             *("weighing_error", "solids", "grind", "metal_particles"),
         ),
         "coating": (
-            *("web_position", "line_speed", "pump_pressure", "areal_mass", "defect_density"),
+            *("web_position", "line_speed", "line_speed_set", "pump_pressure", "areal_mass"),
+            *("defect_density", "defects", "inspected_area"),
         ),
-        "drying": ("zone_temperature_[123]", "residual_moisture"),
+        "drying": ("zone_temperature_([123]|set)", "residual_moisture"),
         "calender": (
-            *("web_position", "roll_speed", "line_load", "line_load_skew", "web_tension"),
+            *(
+                "web_position",
+                "roll_speed",
+                "roll_speed_set",
+                "line_load",
+                "line_load_skew",
+                "web_tension",
+            ),
             *("thickness_l[123]", "density", "porosity", "surface_resistivity"),
-            "roll_temperature_(top|bottom)",
+            "roll_temperature_(top|bottom|set)",
         ),
         "se_film": (
             *("web_position", "film_thickness_l[123]", "line_tension", "tensile_strength"),
@@ -77,7 +92,7 @@ class Simulator:
 
     Stations and sensors of the pilot line (``examples/pilot-line``) come from models; what they
     send is left out when the line description does not have that sensor. Any other sensor of the
-    description wanders around the centre of its chart, or of its ranges, with the chart's sigma.
+    description wanders around the centre of its chart or baseline, its target, or its ranges.
 
     Cutting the time into other steps changes nothing: ``step(10 s)`` then ``step(20 s)`` gives
     the bytes of ``step(20 s)``.
@@ -213,7 +228,7 @@ class Simulator:
 
     def _others(self) -> list[Job]:
         return [
-            _wanderer(self._world, row)
+            _wanderer(self._world, row, self._index)
             for row in self._index.sensors
             if not _has_model(row) and row.spec.role is not Role.COUNTER and row.spec.topic
         ]
@@ -224,17 +239,26 @@ def _has_model(row: SensorRow) -> bool:
     return known is not None and known.fullmatch(row.spec.key) is not None
 
 
-def _wanderer(world: World, row: SensorRow) -> Job:
+def _wanderer(world: World, row: SensorRow, index: LineIndex) -> Job:
     """A sensor nobody made a model for: it wanders around a plausible value."""
     spec = row.spec
     period_s = spec.period_s or 10.0
-    chart = spec.chart
-    if chart is not None and chart.centre is not None and chart.sigma is not None:
-        mean, sigma = chart.centre, chart.sigma
-    else:
-        low, high = spec.operating or spec.range or (0.0, 1.0)
-        mean, sigma = (low + high) / 2.0, (high - low) / 100.0
+    mean, sigma = _usual(row, index)
     if spec.role is Role.STATE:
         sigma = 0.0
     slow, gauge = sigma * 0.8, sigma * 0.6
     return world.wandering(row.station.id, spec.key, spec.unit, mean, slow, 10 * period_s, gauge)
+
+
+def _usual(row: SensorRow, index: LineIndex) -> tuple[float, float]:
+    """Mean and sigma of a sensor without a model: what its chart, baseline or limits are around."""
+    spec, chart = row.spec, row.spec.chart
+    if chart is not None and chart.centre is not None and chart.sigma is not None:
+        return chart.centre, chart.sigma
+    if chart is None or not chart.set_point:
+        for baseline in index.baselines.get(row.id, []):
+            if baseline.series is not Series.RESIDUAL:
+                return baseline.centre, baseline.sigma
+    low, high = spec.operating or spec.range or (0.0, 1.0)
+    target = spec.limits.target if spec.limits is not None else None
+    return (low + high) / 2.0 if target is None else target, (high - low) / 100.0

@@ -113,12 +113,17 @@ def coating(world: World) -> list[Job]:
 
     def camera(_: float) -> list[Reading | Said]:
         found = int(rng.poisson(0.01))  # in the 3 m2 of 10 m of web
-        return [Reading("coating", "defect_density", round(found / 3.0, 4), "1/m2")]
+        return [
+            Reading("coating", "defect_density", round(found / 3.0, 4), "1/m2"),
+            Reading("coating", "defects", float(found), "1"),
+            Reading("coating", "inspected_area", 3.0, "m2"),
+        ]
 
     return [
         Steps(_coils(world, "coating", "coated_coil", "coat", "mixing/done", _COIL_S)),
         world.every("coating/web_position", metre, 0.5),
         world.every("coating/line_speed", speed, 0.5),
+        world.wanted("coating", "line_speed_set", "m/min", 5.0),
         world.every("coating/pump_pressure", die),
         world.every("coating/areal_mass", scanner),
         world.every("coating/defect_density", camera, 120.0),
@@ -145,7 +150,11 @@ def drying(world: World) -> list[Job]:
         world.wandering("drying", f"zone_temperature_{zone}", "Cel", 75.0, 0.39, 180.0, 0.05)
         for zone in "123"
     )
-    return [Steps(coils()), *zones]
+    return [
+        Steps(coils()),
+        world.wanted("drying", "zone_temperature_set", "Cel", 75.0),
+        *zones,
+    ]
 
 
 class _Calender:
@@ -224,6 +233,8 @@ def calender(world: World) -> list[Job]:
         Steps(_coils(world, "calender", "calendered_coil", "cal", "coating/done", _COIL_S)),
         world.every("calender/web_position", model.metre, 0.5),
         world.every("calender/roll_speed", model.speed, 0.5),
+        world.wanted("calender", "roll_speed_set", "m/min", 5.0),
+        world.wanted("calender", "roll_temperature_set", "Cel", 100.0),
         world.every("calender/line_load", model.load, 0.2),
         world.every("calender/line_load_skew", model.skew),
         world.every("calender/web_tension", model.tension, 0.2),

@@ -167,6 +167,10 @@ class World:
         phase = int(self.rng(f"phase/{sensor}").integers(period_ms))
         return Periodic(period_ms, read, phase)
 
+    def wanted(self, station: str, key: str, unit: str, value: float) -> Periodic:
+        """A set-point, which a controller repeats every ten seconds."""
+        return self.every(f"{station}/{key}", lambda _: [Reading(station, key, value, unit)], 10.0)
+
     def wandering(
         self,
         station: str,
