@@ -13,7 +13,7 @@ import typer
 
 from twin.alarms.state import State
 from twin.cli.main import app
-from twin.config import parse
+from twin.config import parse, refusals
 from twin.config.rule_sets import RULE_SETS, RULES
 from twin.errors import ConfigError
 from twin.model.event import SYSTEM_TYPES
@@ -35,8 +35,8 @@ BESIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
 """Pages outside docs."""
 
 
-def commands(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something, with its name."""
+def commands(command: Any, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with its name (typer brings a click of its own)."""
     below = getattr(command, "commands", None)
     if below is None:
         yield name, command
@@ -161,7 +161,7 @@ def described(block: str) -> Iterator[str]:
     rows = block.splitlines()
     if rows[0].startswith("chart = "):
         for row in rows:
-            yield from described(f'[[station.sensor]]\nkey = "x"\nperiod_s = 1.0\n{row}')
+            yield from described(f'[[station.sensor]]\nkey = "x"\nsampling = "event"\n{row}')
         return
     table = tomllib.loads(block)
     named = {name for key in ("group", "alarm") for row in table.get(key, ()) for name in _of(row)}
@@ -179,11 +179,11 @@ def _of(row: dict[str, Any]) -> list[str]:
 
 def _sensors(named: set[str], station: str) -> str:
     keys = sorted(name.partition("/")[2] for name in named if name.startswith(f"{station}/"))
-    return "".join(f'[[station.sensor]]\nkey = "{key}"\nperiod_s = 1.0\n' for key in keys)
+    return "".join(f'[[station.sensor]]\nkey = "{key}"\nsampling = "event"\n' for key in keys)
 
 
 def test_rows_of_line_descriptions_are_valid(root: Path, pages: dict[str, str]) -> None:
-    """Whoever copies rows from a page gets what the page says, and no error."""
+    """Whoever copies rows from a page gets what the page says, no error and no refusal to run."""
     plan = re.search(r"^```csv\n(.*?)^```", pages["line-description.md"], re.MULTILINE | re.DOTALL)
     assert plan
     beside = {"control_plan.csv": plan.group(1), "baselines.jsonl": ""}
@@ -193,9 +193,10 @@ def test_rows_of_line_descriptions_are_valid(root: Path, pages: dict[str, str]) 
         for block in TOML.findall(text):
             for line in described(block):
                 try:
-                    parse({"line.toml": line, **beside})
+                    index = parse({"line.toml": line, **beside})
                 except ConfigError as error:
                     pytest.fail(f"{page}: {error}")
+                assert refusals(index) == [], page
                 checked += 1
     assert checked > 15
 
