@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twin.detectors.spc.rules import RuleSet
+    from twin.model.baseline import Baseline
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Group
 
@@ -153,12 +155,18 @@ def correlation(row: SensorRow, index: LineIndex) -> tuple[float, float]:
     named = [record for record in records if record.recipe == chart.recipe] or records
     phi = chart.phi
     if phi is None:
-        phi = next((record.phi for record in named if record.phi is not None), None)
+        phi = next((_proven(record) for record in named if record.phi is not None), None)
     if phi is None or abs(phi) < _WEAK:
         return 0.0, 1.0
     phi = min(max(phi, -0.99), 0.99)
     estimator = named[0].estimator if named else ""
     return phi, scale_of(estimator, phi)
+
+
+def _proven(record: Baseline) -> float:
+    """Correlation of a baseline, 0 where its points cannot tell it from none (Bartlett 1946)."""
+    phi = record.phi or 0.0
+    return phi if abs(phi) > 2.0 / sqrt(record.n) else 0.0
 
 
 def _points_per_day(sensor: Sensor, chart: Chart) -> float | None:
