@@ -140,12 +140,14 @@ function violations(u, chart) {
     ctx.lineWidth = 1.5 * px;
     ctx.strokeStyle = css("--surface");
     ctx.stroke();
-    if (x - lastX < 26 * px) return;
+    const words = rules.join(" ");
+    // A signal that goes on is named where it begins.
+    if (words === (chart.rules[i - 1] ?? []).join(" ") || x - lastX < 26 * px) return;
     lastX = x;
     const centre = at(chart.centre, i);
     const up = centre === null || chart.v[i] >= centre;
     ctx.fillStyle = css("--text");
-    ctx.fillText(rules.join(" "), x, up ? y - r - 5 * px : y + r + 13 * px);
+    ctx.fillText(words, x, up ? y - r - 5 * px : y + r + 13 * px);
   });
   ctx.restore();
 }
