@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# As the command does, and before anything imports numpy: small matrices, no threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The first call of a kernel compiles it, which no deadline survives. What was found is kept by
