@@ -73,3 +73,25 @@ def test_in_control_nobody_is_called(line: Path, tmp_path: Path) -> None:
     """Twenty minutes of another seed without faults: no alarm and no finding."""
     events = replayed(line, tmp_path, "--clean", "--seed", "31")
     assert [e for e in events if e["type"] in {"alarm", "finding"}] == []
+
+
+def test_every_fault_of_the_demo_is_found(line: Path, tmp_path: Path) -> None:
+    """What is wrong with process or sensor is said, and what needs a person calls one."""
+    events = replayed(line, tmp_path, "--seed", "1")
+    said = {(e["type"], e["sensor"], e["rule"]) for e in events}
+    alarms = {sensor for kind, sensor, _ in said if kind == "alarm"}
+    assert ("finding", "calender/line_load", "rule1") in said
+    assert ("finding", "calender/line_load", "cusum") in said
+    assert ("finding", "group/thickness-lanes", "t2") in said
+    assert ("validity", "dryroom/frost_point_z1", "stuck") in said
+    assert ("validity", "calender/thickness_l2", "spike") in said
+    assert ("validity", "se_film/film_thickness_l2", "gap") in said
+    assert alarms >= {
+        "calender/line_load",
+        "calender/thickness_l1",
+        "dryroom/frost_point_z2",
+        "dryroom/frost_point_z2_b",
+        "dryroom/h2s_z2",
+        "coating/areal_mass",
+        "formation/air_temperature_r2",
+    }
