@@ -501,8 +501,8 @@ class Alarm(Model):
             ``stale`` = no data.
         limit: Limit in the sensor's unit (``above``, ``below``); for ``outside`` the half width
             around the target of the limits.
-        rules: For ``chart``: the rules that count, of ``rule1`` … ``rule8``, ``r4s``, ``ewma``,
-            ``cusum``, ``hampel``; empty means ``rule1``, ``ewma`` and ``cusum``.
+        rules: For ``chart``: the rules that count, for example ``rule1`` or ``hampel``; empty means
+            ``rule1``, ``ewma``, ``cusum``, those of groups, ``anomaly``, ``noise`` and ``dpat``.
         deadband: The value must come back by this much before the alarm clears.
         on_delay_s: The condition must hold this long.
         off_delay_s: The condition must be gone this long.
