@@ -112,10 +112,11 @@ def test_labels_beside_the_data_folder_are_found(folder, tmp_path):
 
 
 def test_absent_recordings_are_skipped_with_a_reason(tmp_path, monkeypatch):
-    """A run of all benchmarks goes on without them."""
+    """A run of all benchmarks goes on without them, on what is simulated."""
     monkeypatch.setenv("LINETWIN_BENCHMARKS", str(tmp_path / "nothing"))
-    (figure,) = benches.measure("nab", Work(folder=tmp_path))
-    assert figure.skipped.startswith(f"recordings not found at {tmp_path / 'nothing' / 'nab'}")
+    absent, simulated = benches.measure("nab", Work(folder=tmp_path, scale=0.01))
+    assert simulated.name == "nab.simulated"
+    assert absent.skipped.startswith(f"recordings not found at {tmp_path / 'nothing' / 'nab'}")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from twin.cli.benches.figure import Figure, Work, cost_of, skipped
 from twin.cli.benches.nab_files import Recording, read_labels, read_recordings, write_scores
 from twin.cli.benches.nab_score import PROFILES, Best, Truth, best, score_at, truth
+from twin.cli.benches.nab_simulated import simulated
 from twin.cli.benches.published import published
 from twin.detectors import Anomaly
 from twin.errors import ConfigError, Problem
@@ -37,6 +39,8 @@ _CLOCK = 16
 """Alarms of the blind clock in each file."""
 _PLAIN_ROWS = 20_000
 _PEER_ROWS = 2000
+_SEEDS = (3, 4, 5)
+"""Simulated recordings nothing was chosen on."""
 _CAVEATS = "labels are disputed; the threshold is fitted to the same files, as in every row of it"
 
 
@@ -44,7 +48,7 @@ def measure(work: Work) -> list[Figure]:
     """Scores per profile with their groups, false alarms beside their nominal rate, and cost."""
     folder = published(work, "nab")
     if isinstance(folder, str):
-        return [skipped("nab.standard", _POINTS, folder)]
+        return [skipped("nab.standard", _POINTS, folder), _simulated(work)]
     recordings = read_recordings(folder)
     if work.out is not None:
         _check_out(work.out, folder)
@@ -55,7 +59,7 @@ def measure(work: Work) -> list[Figure]:
         for recording, (said, _) in zip(recordings, judged, strict=True):
             write_scores(work.out, recording, said)
         work.say(f"scores are in {work.out}")
-    figures = [_cost(work, recordings)]
+    figures = [_simulated(work), _cost(work, recordings)]
     if labels is None:
         return [skipped("nab.standard", _POINTS, f"no labels beside {folder}"), *figures]
     known = [i for i, recording in enumerate(recordings) if recording.name in labels]
@@ -142,6 +146,20 @@ def _scored(
         },
         comparison=rows,
     )
+
+
+def _simulated(work: Work) -> Figure:
+    """Score on simulated recordings of other kinds, with a threshold of their own."""
+    scores: Scores = []
+    truths: list[Truth] = []
+    groups: list[str] = []
+    for seed in _SEEDS[: work.count(len(_SEEDS))]:
+        recordings, labels = simulated(seed, work.count(10))
+        scores += [_judge(recording)[0] for recording in recordings]
+        truths += [_truth(recording, labels) for recording in recordings]
+        groups += [recording.group for recording in recordings]
+    conditions = {"files": len(scores), "rows": sum(map(len, scores)), "data": "simulated"}
+    return replace(_scored("standard", scores, truths, groups, conditions), name="nab.simulated")
 
 
 def _row(name: str, found: Best) -> dict[str, Any]:
