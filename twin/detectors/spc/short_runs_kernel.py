@@ -122,6 +122,8 @@ _CUSUM_BITS = 1 << CUSUM_BIT | 1 << (CUSUM_BIT + LOW)
 _RUN_BITS = ~(_EWMA_BITS | _CUSUM_BITS)
 _ROUNDING = 1e-12
 """Scatter smaller than this share of the mean is rounding: the start is constant."""
+_ON_LIMIT = 1e-9
+"""Nearer to a limit than this many sigma is on it: 10.3 - 10 is 0.3 to the reader, not more."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -361,8 +363,9 @@ def short_run_rows(
         now["skipped_in_row"] = 0
         now["waiting"] = 0
         chosen = spec["set"]
+        slack = _ON_LIMIT * unit
         for level in range(n_levels[chosen]):
-            away = levels[chosen, level] * unit
+            away = levels[chosen, level] * unit + slack
             above = 1 if x > middle + away else 0
             below = 1 if x < middle - away else 0
             beyond[c, 0, level] = (beyond[c, 0, level] << 1 | above) & _KEEP

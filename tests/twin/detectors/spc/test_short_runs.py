@@ -265,6 +265,16 @@ def test_deviation_from_nominal():
     assert detector.plotted(0, 9)["v"] == pytest.approx([0.5, 0.5, 2.0, -1.6, 0.0])
 
 
+def test_rounding_decides_nothing_on_a_limit():
+    """A decimal value that lies on a limit or on the centre line does, whatever binary makes of it."""
+    chart = {"type": "dnom", "sigma": 0.1, "nominal": {"": 10.0}, "rules": "western_electric"}
+    assert feed(ShortRuns(line(chart)), [10.3, 9.7, 10.0, 10.2, 10.2]) == []
+    (event,) = feed(ShortRuns(line(chart)), [10.3, 10.3001])
+    assert event.row == 1
+    on_centre = {"type": "dnom", "sigma": 0.1, "nominal": {"": 0.3}, "rules": "western_electric"}
+    assert feed(ShortRuns(line(on_centre)), [0.1 + 0.2] * 9) == []
+
+
 def test_standardised_by_recipe():
     """Every recipe has its own sigma; an entry without a name is for all others."""
     chart = {
