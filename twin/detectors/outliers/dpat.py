@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from twin.detectors.outliers.quantiles import quantile
+from twin.detectors.outliers.quantiles import nothing, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -238,7 +238,7 @@ def _population(
     if len(together) < _FEWEST:
         sigma = float("nan")
         note = f"{len(together)} parts, fewer than {_FEWEST}: nothing to compare with"
-    elif width <= 0.0:
+    elif nothing(width, np.concatenate([x[places] for places in members.values()])):
         sigma = float("nan")
         note = "half of the parts are equal: their scatter is unknown"
     elif len(together) < least:
@@ -327,7 +327,7 @@ def static_pat(
     part = x[ok & np.isin(lots, whole)]
     median = float(np.median(part))
     width = quantile(part, 0.75, quantile_type) - quantile(part, 0.25, quantile_type)
-    if width <= 0.0:
+    if nothing(width, part):
         raise ValueError("half of the parts are equal: their scatter is unknown")
     sigma = width / _ROBUST
     lower, upper = median - k * sigma, median + k * sigma

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from twin.detectors.outliers.quantiles import finite
+from twin.detectors.outliers.quantiles import finite, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -73,7 +73,7 @@ def generalised_esd(values: ArrayLike, most: int, alpha: float = 0.05) -> Esd:
     count = 0
     for i in range(1, most + 1):
         part = x[left]
-        if np.ptp(part) == 0.0:
+        if nothing(float(np.ptp(part)), part):
             break
         off = np.abs(part - part.mean())
         at = int(np.argmax(off))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from twin.detectors.outliers.esd import generalised_esd
-from twin.detectors.outliers.quantiles import finite
+from twin.detectors.outliers.quantiles import finite, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -79,7 +79,7 @@ def grubbs(
     far = {"both": np.abs(off), "high": off, "low": -off}[side]
     at = int(np.argmax(far))
     s = float(x.std(ddof=1))
-    if np.ptp(x) == 0.0:
+    if nothing(float(np.ptp(x)), x):
         return Grubbs(nan, critical, 1.0, int(places[at]), False, largest, "all values are equal")
     g = float(far[at]) / s
     tails = 2 * n if side == "both" else n

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.detectors.outliers.quantiles import finite
+from twin.detectors.outliers.quantiles import finite, nothing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -59,10 +59,10 @@ def modified_z(values: ArrayLike, threshold: float = 3.5, *, resolution: float =
     off = x - centre
     mad = float(np.median(np.abs(off)))
     scale, source = mad / _FACTOR, "MAD"
-    if scale == 0.0:
+    if nothing(mad, x):
         scale, source = float(np.mean(np.abs(off))) / sqrt(2 / pi), "mean absolute deviation"
-    if scale == 0.0:
-        source = "constant"
+    if nothing(float(np.max(np.abs(off))), x):
+        scale, source = 0.0, "constant"
     scores = np.full(np.size(np.asarray(values)), np.nan)
     scores[places] = off / scale if scale > 0.0 else 0.0
     flagged = (np.abs(scores[places]) > threshold) & (np.abs(off) > resolution)

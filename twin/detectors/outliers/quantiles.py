@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["NAMES", "finite", "quantile"]
+__all__ = ["NAMES", "finite", "nothing", "quantile"]
 
 NAMES = {
     1: "inverse of the empirical distribution",
@@ -41,6 +41,15 @@ def finite(values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     x = np.asarray(values, np.float64).ravel()
     places = np.flatnonzero(np.isfinite(x))
     return x[places], places
+
+
+def nothing(width: float, values: NDArray[np.float64]) -> bool:
+    """Whether a scatter is no more than rounding, so that the values are equal.
+
+    0.1 + 0.2 is not 0.3 in binary; measured in such a scatter, it would be far out. The median says
+    how large the values are, so that one that is wildly wrong does not make the others equal.
+    """
+    return width <= _FUZZ * float(np.median(np.abs(values)))
 
 
 def quantile(values: ArrayLike, probability: float, kind: int = 7) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twin.detectors.outliers.quantiles import finite, quantile
+from twin.detectors.outliers.quantiles import finite, nothing, quantile
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -62,7 +62,8 @@ def tukey_fences(values: ArrayLike, k: float = 1.5, *, quantile_type: int = 7) -
     wide = max(k, OUTER)
     inner = q1 - k * width, q3 + k * width
     outer = q1 - wide * width, q3 + wide * width
-    note = "" if width > 0.0 else "the quartiles are equal: nothing can be said about the others"
+    equal = "the quartiles are equal: nothing can be said about the others"
+    note = equal if nothing(width, x) else ""
     flagged = (x < inner[0]) | (x > inner[1])
     remote = (x < outer[0]) | (x > outer[1])
     if note:

@@ -118,6 +118,20 @@ def test_modified_z_fallbacks():
     assert np.isnan(same.scores[4])
 
 
+def test_rounding_is_no_scatter():
+    """Values that differ by what binary made of them are equal; a wild one does not make them so."""
+    same = [0.1 + 0.2, *[0.3] * 9]
+    assert modified_z(same).scale_from == "constant"
+    assert np.isnan(grubbs(same).statistic)
+    assert generalised_esd(same, 2).outliers == ()
+    assert tukey_fences([*[0.1 + 0.2] * 4, *[0.3] * 4, 0.4]).outliers == ()
+    assert dpat([*[0.1 + 0.2] * 20, *[0.3] * 20, 0.4]).parts[0].verdict == "cannot judge"
+    wild = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1e20]
+    assert modified_z(wild).outliers == (8,)
+    assert tukey_fences(wild).outliers == (8,)
+    assert dpat(wild).outliers == (8,)
+
+
 def test_wafer_quantiles():
     """The 90 % quantile of the wafer data by three conventions."""
     assert quantile(WAFER, 0.9, 6) == pytest.approx(95.1981, abs=5e-5)
