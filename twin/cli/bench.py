@@ -44,7 +44,7 @@ def bench(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Recordings for --only nab or --only skab; without it LINETWIN_BENCHMARKS.",
+            help="Recordings for --only nab or --only skab, or a folder of both; without it LINETWIN_BENCHMARKS.",
         ),
     ] = None,
     out: Annotated[

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from twin.cli.benches import skab
 from twin.cli.benches.figure import Work
+from twin.cli.benches.published import published
 from twin.cli.benches.skab_files import BASELINE, judge, read
 from twin.cli.benches.skab_score import Counts, change_scores, edges, tally
 from twin.cli.main import app
@@ -254,3 +255,16 @@ def test_published_recordings_are_judged_better_than_by_a_blind_clock(tmp_path):
     assert figures["skab.far"].met
     assert figures["skab.change_points"].met
     assert figures["skab.anomaly_free"].value < 10.0
+
+
+def test_a_folder_of_several_sets_is_understood(tmp_path):
+    """The folder above the set, as LINETWIN_BENCHMARKS names it, is as good as the set itself."""
+    data = folder_of(tmp_path, valve1__0=rows())
+    data.rename(tmp_path / "skab")
+    other = tmp_path / "nab" / "data" / "one.csv"
+    other.parent.mkdir(parents=True)
+    other.write_text("timestamp,value\n2014-04-01 00:00:00,1.0\n", encoding="utf-8")
+
+    assert published(work(tmp_path, tmp_path), "skab") == tmp_path / "skab"
+    assert published(work(tmp_path, tmp_path / "skab"), "skab") == tmp_path / "skab"
+    assert figures_of(tmp_path, tmp_path)["skab.f1"].value is not None
