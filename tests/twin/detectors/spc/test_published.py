@@ -18,6 +18,8 @@ Sources:
 
 from __future__ import annotations
 
+from math import cos, e, erf, sqrt, tan
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -37,6 +39,7 @@ from twin.detectors.spc.multivariate import (
     t2_subgroup_phase2_limit,
 )
 from twin.detectors.spc.runlength import (
+    arl_binomial,
     arl_cusum,
     arl_ewma,
     arl_mewma,
@@ -261,6 +264,7 @@ def beyond(k, points, sigma):
 
 
 ONE, TWO, FOUR, EIGHT = beyond(1, 1, 3.0), beyond(2, 3, 2.0), beyond(4, 5, 1.0), beyond(8, 8, 0.0)
+INSIDE = erf(1.0 / sqrt(2.0))
 SHIFTS = [0.2 * step for step in range(16)]
 
 
@@ -287,6 +291,30 @@ def test_other_sets_of_champ_and_woodall(rules, printed):
     for shift, arl in zip(SHIFTS, row(printed), strict=False):
         assert arl_rules(rules, shift).arl == pytest.approx(arl, abs=5.1e-3)
         assert arl_rules(rules, -shift).arl == pytest.approx(arl, abs=5.1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "k", "sigma", "arl"),
+    [
+        # Alternating permutations (Andre 1879), and no peak or valley among t values: 2/t!.
+        (Kind.TREND, 3, 0, 0.0, 2.0 / cos(1.0) + 2.0 * tan(1.0) - 2.0),
+        (Kind.ALTERNATE, 3, 0, 0.0, 2.0 * e - 2.0),
+        # Runs of successes of probability p: (p^-m - 1)/(1 - p).
+        (Kind.WITHIN, 15, 0, 1.0, (INSIDE**-15 - 1.0) / (1.0 - INSIDE)),
+        (Kind.EITHER, 8, 0, 1.0, ((1.0 - INSIDE) ** -8 - 1.0) / INSIDE),
+        (Kind.BEYOND, 9, 0, 0.0, 2.0**9 - 1.0),
+    ],
+)
+def test_closed_forms(kind, points, k, sigma, arl):
+    """Rules whose run length has a formula of its own (of a run, either of two sides may signal)."""
+    rule = Rule(id="r", kind=kind, points=points, k=k, sigma=sigma)
+    assert arl_rules((rule,)).arl == pytest.approx(arl, rel=1e-7)
+
+
+def test_operating_characteristic_of_a_p_chart():
+    """Chance to miss a rise from 0.2 to 0.3 with n = 50 (Montgomery, table 7.6)."""
+    missed = 1.0 - 1.0 / arl_binomial(50, 0.3, 0.0303 * 50, 0.3697 * 50).arl
+    assert missed == pytest.approx(0.8594, abs=5.1e-5)
 
 
 @pytest.mark.parametrize(
