@@ -305,7 +305,7 @@ def _principal(correlation: Array, components: float | Literal["kaiser"]) -> dic
     p = len(values)
     if components == "kaiser":
         a, how = max(1, int(np.sum(values > 1.0 + 1e-12))), "Kaiser: eigenvalue above 1"
-    elif components < 1:
+    elif 0 < components < 1:
         a, how = int(np.searchsorted(share, components) + 1), f"explained variance {components:g}"
     else:
         a, how = int(components), "given"

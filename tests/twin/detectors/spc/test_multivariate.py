@@ -215,6 +215,9 @@ def test_components_by_share_and_by_kaiser():
     assert set(whole.limits) == {"t2"}
     assert whole.explained == pytest.approx(1.0)
     assert set(by_share.statistics(normal(3))) == {"t2", "spe"}
+    for wrong in (0, 5, -0.5):
+        with pytest.raises(ValueError, match="allowed: 1 to 4"):
+            fit(normal(400), NAMES, kind="pca", components=wrong)
 
 
 def test_differences_say_that_their_limits_are_simulated():
