@@ -101,6 +101,7 @@ def is_short_run(row: SensorRow, index: LineIndex) -> bool:
     Those of type ``q``, ``dnom`` and ``z``, and of the usual type those without declared limits: they
     are self-starting as long as the running recipe has no baseline. Raw samples of a periodic source
     are not, because neighbours that are alike would look like a shift: they wait for a baseline.
+    So do residuals of a model that only a baseline brings: without it there is not one point.
     """
     chart, role = row.spec.chart, row.spec.role
     if chart is None or role is Role.STATE:
@@ -111,7 +112,9 @@ def is_short_run(row: SensorRow, index: LineIndex) -> bool:
     if chart.type in _KINDS:
         return True
     alike = chart.series is Series.RAW and row.spec.sampling is not Sampling.EVENT
-    return chart.type is ChartType.I and not declared and not alike
+    modelled = chart.model != "ar" or bool(chart.ar) or chart.tau_s is not None
+    waits = alike or (chart.series is Series.RESIDUAL and not modelled)
+    return chart.type is ChartType.I and not declared and not waits
 
 
 class ShortRuns(Logic):
@@ -157,7 +160,8 @@ class ShortRuns(Logic):
             self._specs[c] = _spec(self._charts[c], max_gap_ns(row.spec), sets.index(rules))
         tables = [_recipes(row, index) for row in rows]
         self._recipes = ByRecipe(tables, 2)
-        self._names = {recipe_code(name): name for name in self._recipes.names}
+        names = (*self._recipes.names, index.line.line.recipe)
+        self._names = {recipe_code(name): name for name in names}
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
         self._state["recipe"] = kernel.UNSEEN
         self._state["time"] = np.iinfo(np.int64).min

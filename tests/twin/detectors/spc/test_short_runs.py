@@ -365,3 +365,22 @@ def test_problems(chart, keys):
     found = problems_of(row.spec.chart, row.spec, ["a", "b"])
     assert [key for key, *_ in found] == keys
     assert all(message and allowed for _, message, _, allowed in found)
+
+
+def test_residuals_without_a_model_wait_for_a_baseline():
+    """Nothing makes points of them, so "self-starting" would be a promise nobody keeps."""
+    waits = line({"series": "residual"}, period_s=1.0)
+    starts = line({"series": "residual", "ar": [0.8], "level": 20.0}, period_s=1.0)
+
+    assert not is_short_run(waits.sensors[0], waits)
+    assert is_short_run(starts.sensors[0], starts)
+
+
+def test_the_recipe_of_the_line_has_its_name():
+    """Also when no baseline and no nominal value belongs to it."""
+    index = line(ONE)
+    named = Line.model_validate({"line": {"recipe": "nmc-3"}})
+    detector = ShortRuns(replace(index, line=named))
+    feed(detector, FLOW, ["nmc-3"] * len(FLOW))
+
+    assert detector.state(0)["recipe"] == "nmc-3"
