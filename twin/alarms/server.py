@@ -128,7 +128,7 @@ class Alarms:
                 events.extend(self._clear(instance, time_ns, row=row))
         for finding in findings:
             for instance in self._charts.get(finding.sensor, ()):
-                events.extend(self._chart(instance, finding))
+                events.extend(self._chart(instance, finding, self._reading(batch, finding)))
         events.sort(key=_by_row)
         return events
 
@@ -163,7 +163,17 @@ class Alarms:
                 self.changed[instance.current.id] = instance.current
         return events
 
-    def _chart(self, instance: _Instance, finding: Event) -> list[Event]:
+    def _reading(self, batch: Batch, finding: Event) -> float | None:
+        """What the sensor showed: a chart of residuals or deviations plots something else."""
+        row = self._index.by_id.get(finding.sensor)
+        means = finding.detail.get("mode") in ("block", "piece")
+        if row is None or means or finding.row >= len(batch):
+            return finding.value
+        if batch.sensor[finding.row] != row.index:
+            return finding.value
+        return float(batch.value[finding.row])
+
+    def _chart(self, instance: _Instance, finding: Event, reading: float | None) -> list[Event]:
         if finding.type == "finding":
             wanted = instance.spec.rules or CALLING
             if not set(finding.detail.get("rules", [finding.rule])) & set(wanted):
@@ -175,7 +185,7 @@ class Alarms:
                 instance,
                 finding.t_first,
                 finding.t_last,
-                value=finding.value,
+                value=reading,
                 product=finding.product,
                 place=finding.place,
             )
@@ -435,7 +445,7 @@ class Alarms:
         for finding in findings:
             for instance in self._charts.get(finding.sensor, ()):
                 if finding.id not in instance.findings:
-                    events.extend(self._chart(instance, finding))
+                    events.extend(self._chart(instance, finding, finding.value))
         return events
 
 

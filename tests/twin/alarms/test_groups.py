@@ -59,7 +59,7 @@ def test_a_finding_of_a_group_raises_and_clears_its_alarm():
 def test_only_findings_are_about_groups():
     """An alarm on a limit cannot be about a group: it has no value of its own."""
     broken = LINE.replace('when = "chart"', 'when = "above"\nlimit = 3')
-    with pytest.raises(ConfigError, match=r'alarm\[0\].sensor.*no such sensor.*press/a, press/b'):
+    with pytest.raises(ConfigError, match=r"alarm\[0\].sensor.*no such sensor.*press/a, press/b"):
         parse({"line.toml": broken})
 
 
@@ -70,3 +70,21 @@ def test_rules_of_a_set_of_the_lines_own_may_be_named():
     assert parse({"line.toml": text}).line.alarm[0].rules == ["five", "t2"]
     with pytest.raises(ConfigError, match=r"alarm\[0\].rules\[0\].*unknown rule"):
         parse({"line.toml": text.replace('"five", "t2"', '"six", "t2"')})
+
+
+def test_an_alarm_of_a_residual_shows_the_reading():
+    """The chart plots what the model did not expect; the operator reads the sensor."""
+    text = LINE[: LINE.index("[[group]]")] + (
+        '[[alarm]]\nid = "a_away"\nsensor = "press/a"\nwhen = "chart"\npriority = "P3"\n'
+        'title = "A has moved"\n'
+    )
+    text = text.replace('key = "a"\n', 'key = "a"\nchart = { rules = "shewhart" }\n')
+    alarms = Alarms(parse({"line.toml": text}))
+    batch = Batch.of([1, 0], [1, 1], [7.0, 268.6])
+    opened = Event(
+        id="f", type="finding", rule="rule1", sensor="press/a", t_first=1, t_last=1, value=-18.7,
+        detail={"rules": ["rule1"], "mode": "residual"}, row=1,
+    )  # fmt: skip
+    alarms.update(batch, [opened], lambda _: None)
+    ((_, _, occurrence),) = alarms.open()
+    assert occurrence.value == 268.6
