@@ -43,7 +43,9 @@ class Detection:
         self.series = Series(index)
         self.judges = [kind(index) for kind in _judges()]
 
-    def update(self, batch: Batch, name_of: NameOf | None = None) -> tuple[list[Event], list[Event]]:
+    def update(
+        self, batch: Batch, name_of: NameOf | None = None
+    ) -> tuple[list[Event], list[Event]]:
         """Judge the rows of a batch; rows found invalid are marked in ``batch.marks``.
 
         Returns:
@@ -80,7 +82,10 @@ class Detection:
     def group_findings(self, group: int) -> list[Event]:
         """Findings of a group of sensors that are open now."""
         return [
-            event for judge in self if judge.about == "group" for event in judge.open_findings(group)
+            event
+            for judge in self
+            if judge.about == "group"
+            for event in judge.open_findings(group)
         ]
 
     def chart(self, sensor: int, points: int) -> dict[str, Any] | None:

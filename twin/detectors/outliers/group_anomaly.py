@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from twin.detectors.finding import Row
+from twin.detectors.group_row import GroupRow, max_gap_of, trigger_of
 from twin.detectors.logic import Logic, columns
 from twin.detectors.outliers import group_anomaly_kernel as kernel
 from twin.detectors.outliers.group_anomaly_model import FREEDOM, MEANS, shrinkage
-from twin.detectors.spc.groups_model import GroupRow, max_gap_of, trigger_of
 from twin.model.batch import recipe_code
 from twin.model.event import Event, event_id, iso
 
@@ -64,12 +64,12 @@ def limit_of(rate: float, members: int) -> float:
 
     Two features per member, taken as independent (Sidak).
     """
-    return float(-ndtri(-expm1(log1p(-rate) / (2 * members)) / 2))
+    return float(-scipy.special.ndtri(-expm1(log1p(-rate) / (2 * members)) / 2))
 
 
 def p_value(distance: float, members: int) -> float:
     """Probability that the largest of all features of a vector in control is at least this far."""
-    one = 2.0 * float(ndtr(-distance))
+    one = 2.0 * float(scipy.special.ndtr(-distance))
     return 1.0 if one >= 1.0 else float(-expm1(2 * members * log1p(-one)))
 
 

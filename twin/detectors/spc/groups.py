@@ -24,14 +24,12 @@ import msgspec
 import numpy as np
 
 from twin.detectors.finding import Row
+from twin.detectors.group_row import GroupRow, max_gap_of, trigger_of
 from twin.detectors.logic import Logic, columns
 from twin.detectors.spc import groups_kernel as kernel
 from twin.detectors.spc.groups_model import (
-    GroupRow,
     judge_of,
-    max_gap_of,
     problems_of,
-    trigger_of,
     variance_of,
 )
 from twin.detectors.spc.groups_voice import (

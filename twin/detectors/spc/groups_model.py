@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from twin.detectors.logic import NEVER, max_gap_ns
 from twin.detectors.spc.multivariate import (
     box_limit,
     jackson_mudholkar_limit,
@@ -22,19 +21,16 @@ from twin.model.line import Role
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from twin.model.index import LineIndex, SensorRow
+    from twin.model.index import LineIndex
     from twin.model.line import Group
 
     Array = NDArray[np.float64]
 
 __all__ = [
-    "GroupRow",
     "Judge",
     "Trouble",
     "judge_of",
-    "max_gap_of",
     "problems_of",
-    "trigger_of",
     "variance_of",
 ]
 
@@ -68,26 +64,6 @@ class Trouble(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRow:
-    """A group with the rows of its sensors.
-
-    Attributes:
-        index: Its place in the line description.
-        spec: Its table.
-        members: Its sensors, in order of the vector.
-    """
-
-    index: int
-    spec: Group
-    members: list[SensorRow]
-
-    @property
-    def id(self) -> str:
-        """``group/`` and its id, the place its findings are shown at."""
-        return f"group/{self.spec.id}"
-
-
-@dataclass(frozen=True, slots=True)
 class Judge:
     """A group's numbers, ready for the kernel.
 
@@ -112,21 +88,6 @@ class Judge:
     limit: float
     residual_limit: float
     limit_from: str
-
-
-def trigger_of(row: GroupRow) -> int:
-    """Member whose values make vectors: the slowest by ``period_s``, else the last; -1 without age."""
-    if row.spec.max_age_s is None:
-        return -1
-    periods = [member.spec.period_s or 0.0 for member in row.members]
-    return len(periods) - 1 - periods[::-1].index(max(periods))
-
-
-def max_gap_of(row: GroupRow) -> int:
-    """Longest hole between two vectors that leaves them neighbours, ns: that of the slowest member."""
-    if row.spec.max_gap_s is not None:
-        return round(row.spec.max_gap_s * 1e9)
-    return min(NEVER, max(max_gap_ns(member.spec) for member in row.members))
 
 
 def judge_of(spec: Group, limits: Literal["fixed", "time-varying"] = "fixed") -> Judge:

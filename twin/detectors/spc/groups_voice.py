@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from twin.detectors.finding import Row
-    from twin.detectors.spc.groups_model import GroupRow, Judge
+    from twin.detectors.group_row import GroupRow
+    from twin.detectors.spc.groups_model import Judge
 
     Array = NDArray[np.float64]
 
