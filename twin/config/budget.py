@@ -14,6 +14,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 
 from twin.config.rule_sets import rule_sets_of
 from twin.detectors import Anomaly, Hampel, Noise
@@ -256,10 +257,10 @@ def _of_detector(
     return period_s, None
 
 
-def _at_rate(rate: object) -> tuple[RunLength | None, ...]:
-    """A detector that says itself how often it is wrong."""
+def _at_rate(rate: object, method: Method = Method.SETTING) -> tuple[RunLength | None, ...]:
+    """A detector that is wrong at the rate it was given."""
     if isinstance(rate, int | float) and 0.0 < rate < 1.0:
-        return (RunLength(1.0 / rate, Method.EXACT), None, None, None)
+        return (RunLength(1.0 / rate, method), None, None, None)
     return (None, None, None, None)
 
 
@@ -277,14 +278,26 @@ def _of_group(group: Group) -> Iterator[tuple[str, tuple[RunLength | None, ...]]
     elif group.kind == "mewma":
         weight = group.ewma_lambda
         if group.limit is None:
+            # Delays take seconds of computing for many sensors; `linetwin arl --mewma` tells them.
             yield f"mewma({weight:g})", (RunLength(group.arl0, Method.INTEGRAL), None, None, None)
         else:
             runs = tuple(arl_mewma(p, weight, group.limit, shift) for shift in SHIFTS)
             yield f"mewma({weight:g}; {group.limit:g})", runs
-    elif group.kind == "t2" and group.limit is not None:
-        m = group.m if group.m is not None and group.m > p else None
-        yield f"t2({group.limit:g})", (arl_t2(p, group.limit, m=m), None, None, None)
+    elif group.kind == "t2":
+        yield _of_t2(group, p)
     else:
         # Each of the two statistics of a PCA has the false-alarm probability alpha.
-        for name in ("t2", "spe") if group.kind == "pca" else ("t2",):
-            yield name, _at_rate(group.alpha)
+        for name in ("t2", "spe"):
+            yield name, _at_rate(group.alpha, Method.EXACT)
+
+
+def _of_t2(group: Group, p: int) -> tuple[str, tuple[RunLength | None, ...]]:
+    """Delays are known where mean and covariance are, for shifts as Mahalanobis distances."""
+    m = group.m if group.m is not None and group.m > p else None
+    name = "t2" if group.limit is None else f"t2({group.limit:g})"
+    if m is None:
+        limit = float(scipy.special.chdtri(p, group.alpha)) if group.limit is None else group.limit
+        return name, tuple(arl_t2(p, limit, shift) for shift in SHIFTS)
+    if group.limit is None:
+        return name, _at_rate(group.alpha, Method.EXACT)
+    return name, (arl_t2(p, group.limit, m=m), None, None, None)

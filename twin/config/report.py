@@ -26,7 +26,7 @@ _INDEPENDENT = (
     "ARL0 and false findings hold for normal values that are independent, or correlated as "
     "declared; values sampled faster than the process changes give more, unless sigma or the limit "
     "counts that in. Delays: points from a lasting shift of the mean, in sigma of the plotted "
-    "point, to its finding."
+    "point (of a group: Mahalanobis distance), to its finding."
 )
 
 _BLIND = 3.0

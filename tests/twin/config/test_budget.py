@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from scipy import stats
 
 from twin.config import budget, load_to_run, parse, refusals, report
 from twin.config.budget import entries
@@ -73,6 +74,42 @@ max_age_s = 60
     hampel = found["hampel(11; 3.5)"].arl0
     assert hampel.method == "simulated"
     assert 1 / hampel.arl == pytest.approx(0.017, abs=0.006)
+
+
+def test_a_group_with_t2_says_how_soon_it_finds_a_shift(changed, files):
+    """One over the noncentral chi-squared tail, where mean and covariance are known."""
+    rows = """
+[[group]]
+id = "both"
+kind = "t2"
+sensors = ["calender/gap", "calender/oil"]
+mean = [0, 0]
+sigma = [1, 1]
+correlation = [[1, 0], [0, 1]]
+alpha = 0.005
+max_age_s = 60
+"""
+    known = {e.statistic: e for e in entries(parse(files(changed(RAW[1]) + rows)))}
+    rough = {e.statistic: e for e in entries(parse(files(changed(RAW[1]) + rows + "m = 50\n")))}
+    tails = stats.ncx2.sf(stats.chi2.isf(0.005, 2), 2, [0.25, 1.0, 4.0])
+
+    assert [run.arl for run in known["t2"].runs] == pytest.approx([200.0, *(1 / tails)], rel=1e-6)
+    assert rough["t2"].arl0.arl == pytest.approx(200.0)
+    assert rough["t2"].runs[1:] == (None, None, None)
+
+
+def test_what_learns_is_never_called_exact(changed, files):
+    """Its rate is the one it was asked for; whether it keeps it is up to the data."""
+    text = changed(RAW[1]).replace(
+        'key = "gap"', 'key = "gap"\nperiod_s = 10\ndetect.noise = {}\ndetect.anomaly = {}'
+    ) + (
+        '[[group]]\nid = "both"\nkind = "anomaly"\nmax_age_s = 60\n'
+        'sensors = ["calender/gap", "calender/line_load"]\n'
+    )
+    found = [e for e in entries(parse(files(text))) if e.statistic in {"anomaly", "noise"}]
+
+    assert len(found) == 3
+    assert {str(entry.arl0.method) for entry in found} == {"as set"}
 
 
 def test_the_slowest_member_of_a_group_makes_its_vectors(changed, files):

@@ -24,6 +24,8 @@ class Method(StrEnum):
     """Sum of the rates of parts that were found one by one; the real run is at least as long."""
     AT_MOST = "upper bound"
     """The fastest of the parts; the real run is at most as long."""
+    SETTING = "as set"
+    """The rate a detector that learns was asked for; how well it keeps it depends on the data."""
 
 
 @dataclass(frozen=True, slots=True)
