@@ -5,7 +5,8 @@ approved baseline of the running recipe, and are never changed by data. What the
 every case is the list below.
 
 * A point is judged when it arrives; nothing looks ahead, nothing is judged again.
-* Limits are strict: a point exactly on a limit is inside.
+* Limits are strict: a point exactly on a limit is inside, also when binary rounding puts it 1e-9
+  sigma, or the last digits of a large centre line, beyond.
 * Bad quality, NaN and samples marked stuck, spike or rate cannot be judged: they are counted,
   do not count as points and do not end a run.
 * Late samples (older than the last plotted one) are counted and not plotted.

@@ -97,6 +97,7 @@ SETTINGS = np.dtype(
         ("recipe", np.int64),
         ("centre", np.float64),
         ("sigma", np.float64),
+        ("slack", np.float64),  # nearer to a limit or the centre line than this is on it
         ("set", np.int64),
         ("weight", np.float64),  # lambda; 0 = no EWMA
         ("fade", np.float64),  # (1 - lambda)^2
@@ -104,6 +105,7 @@ SETTINGS = np.dtype(
         ("width", np.float64),  # L sigma sqrt(lambda / (2 - lambda))
         ("k", np.float64),
         ("h", np.float64),  # 0 = no CUSUM
+        ("sum_slack", np.float64),  # the slack in sigma, for sums
         ("head", np.float64),  # start value of both sums
     ],
     align=True,
@@ -414,6 +416,7 @@ def chart_rows(
         now["skipped_in_row"] = 0
         sigma = spec["sigma"]
         factor = 1.0
+        slack = spec["slack"]
         standard = x
         if scaled and scale[i] != 1.0:
             factor = scale[i]
@@ -421,10 +424,11 @@ def chart_rows(
             standard = centre + (x - centre) / factor
         chosen = spec["set"]
         zone = 0
+        distance = x - centre
         for level in range(n_levels[chosen]):
-            away = levels[chosen, level] * sigma
-            above = 1 if x > centre + away else 0
-            below = 1 if x < centre - away else 0
+            away = levels[chosen, level] * sigma + slack
+            above = 1 if distance > away else 0
+            below = 1 if -distance > away else 0
             zone += above + below
             beyond[c, 0, level] = (beyond[c, 0, level] << 1 | above) & _KEEP
             beyond[c, 1, level] = (beyond[c, 1, level] << 1 | below) & _KEEP
@@ -455,30 +459,31 @@ def chart_rows(
                 now["fade"] = fade if fade > _FADED else 0.0
                 limit *= sqrt(1.0 - fade)
             off = ewma - centre
-            side = 1 if off > 0.0 else (-1 if off < 0.0 else 0)
+            side = 1 if off > slack else (-1 if -off > slack else 0)
             if side != now["ewma_side"]:
                 now["ewma_side"] = side
                 now["ewma_n"] = n
                 now["ewma_time"] = first_ns[i]
-            if off > limit:
+            if off > limit + slack:
                 active |= 1 << EWMA_BIT
-            elif -off > limit:
+            elif -off > limit + slack:
                 active |= 1 << (EWMA_BIT + LOW)
 
         h = spec["h"]
         if h > 0.0:
-            z = (x - centre) / sigma
-            if now["high"] == 0.0:
+            z = distance / sigma
+            nothing = spec["sum_slack"]
+            if now["high"] <= nothing:
                 now["high_n"] = n
                 now["high_time"] = first_ns[i]
-            if now["low"] == 0.0:
+            if now["low"] <= nothing:
                 now["low_n"] = n
                 now["low_time"] = first_ns[i]
             now["high"] = max(0.0, now["high"] + z - spec["k"])
             now["low"] = max(0.0, now["low"] - z - spec["k"])
-            if now["high"] > h:
+            if now["high"] > h + nothing:
                 active |= 1 << CUSUM_BIT
-            if now["low"] > h:
+            if now["low"] > h + nothing:
                 active |= 1 << (CUSUM_BIT + LOW)
 
         slot = now["slot"]
@@ -516,7 +521,7 @@ def chart_rows(
                     span = _span(c, rules, n_rules[chosen], chosen, beyond, opened)
                     fact[6] = ring_time[c, slot - span if slot >= span else slot - span + points]
                     fact[7] = n - span
-                    measures[written, 1] = (x - centre) / sigma
+                    measures[written, 1] = distance / sigma
                     measures[written, 2] = 0.0
                 elif what == EWMA:
                     fact[6] = now["ewma_time"]

@@ -23,6 +23,11 @@ __all__ = ["NO_RULES", "Plan", "is_charted"]
 
 NO_RULES = RuleSet(name="none", rules=())
 
+_ON_LIMIT = 1e-9
+"""Nearer to a limit than this many sigma is on it: 20.96 - 20.9 is 0.06 to the reader, not more."""
+_ULPS = 4 * 2.0**-52
+"""What rounding of a point and its centre line comes to, as a share of the centre line."""
+
 
 def is_charted(row: SensorRow, index: LineIndex) -> bool:
     """Whether a sensor has a chart of location with limits.
@@ -111,10 +116,12 @@ class Plan:
         chart = self.chart
         weight = chart.ewma_lambda or 0.0
         h = chart.cusum_h if chart.cusum_k is not None else 0.0
+        slack = _ON_LIMIT * limits.sigma + _ULPS * abs(limits.centre)
         return (
             limits.code,
             limits.centre,
             limits.sigma,
+            slack,
             chosen,
             weight,
             (1.0 - weight) * (1.0 - weight),
@@ -122,6 +129,7 @@ class Plan:
             ewma_width(limits.sigma, weight, chart.ewma_l),
             chart.cusum_k or 0.0,
             h,
+            slack / limits.sigma,
             h / 2.0 if self.head_start else 0.0,
         )
 

@@ -220,8 +220,9 @@ def test_limits_are_the_ones_shown(charted, values):
     charts = Charts(charted(rules="shewhart", centre=5.1, sigma=0.1))
     state = charts.state(0)
     assert charts.update(values([state["ucl"], state["lcl"]])) == []
-    beyond = [np.nextafter(state["ucl"], 9), 5.1, np.nextafter(state["lcl"], 0)]
-    assert [s for *_, s in openings(charts.update(values(beyond, [3, 4, 5])))] == ["high", "low"]
+    assert charts.update(values([np.nextafter(state["ucl"], 9)], [3])) == []
+    beyond = [state["ucl"] + 1e-7, 5.1, state["lcl"] - 1e-7]
+    assert [s for *_, s in openings(charts.update(values(beyond, [4, 5, 6])))] == ["high", "low"]
 
 
 def test_points_for_the_board(charted, values):
