@@ -40,7 +40,8 @@ class Hampel(Logic):
 
     There is no verdict before the window is full, and none after a gap until it is full again.
     When more than half of the window is equal (MAD = 0) the mean absolute deviation stands in for
-    it, and a value must also differ from the median by more than the sensor's resolution.
+    it, and a value must also differ from the median by more than the sensor's resolution. What
+    differs by no more than binary rounding (four times its precision) is equal.
 
     Every value enters the window, outliers too: median and MAD resist them up to half of it. A new
     level is therefore accepted when it fills more than half of the window.

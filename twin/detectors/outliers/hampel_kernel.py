@@ -54,6 +54,8 @@ MOST = 2
 """Reports of one sample at most: one closes, one opens."""
 SMALL = 32
 """Up to this window, walking all of it without a branch beats searching."""
+_FUZZ = 4 * 2.0**-52
+"""A scatter or distance of no more than this share of the median is rounding: 0.1 + 0.2 is 0.3."""
 _LATE, _INVALID, _GAP = int(Mark.LATE), int(Mark.INVALID), int(Mark.AFTER_GAP)
 
 
@@ -164,8 +166,9 @@ def _judge(
         median = 0.5 * (line[half - 1] + line[half])
         mad = 0.5 * (_nearest(line, size, median, half - 1) + _nearest(line, size, median, half))
     scale = _MAD_TO_SIGMA * mad
-    least = 0.0
-    if mad == 0.0:
+    # Where this matters, most of the window is as large as its median.
+    least = _FUZZ * abs(median)
+    if mad <= least:
         total = 0.0
         for i in range(half):
             total += median - line[i]
@@ -173,7 +176,7 @@ def _judge(
         for i in range(size - 1, half - 1, -1):
             other += line[i] - median
         scale = (total + other) / size / _MEAN_DEVIATION
-        least = resolution
+        least = max(least, resolution)
     off = x - median
     limit = max(t * scale, least)
     side = 1 if off > limit else (-1 if -off > limit else 0)

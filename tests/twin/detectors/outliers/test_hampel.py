@@ -127,3 +127,13 @@ def test_share_flagged_on_clean_data(charted, window, three, four):
         flagged = sum(event.detail.get("samples", 0) for event in events)
         # Half of the last digit that is told, and three standard errors.
         assert flagged / n == pytest.approx(share, abs=0.02 * share + 3 * (share / n) ** 0.5)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_rounding_is_no_outlier(charted, values, sign):
+    """0.1 + 0.2 among values of 0.3 is equal to them; what differs in the ninth digit is not."""
+    index = charted(hampel_window=11, hampel_t=3.0)
+    assert Hampel(index).update(values([sign * 0.3] * 60 + [sign * (0.1 + 0.2)])) == []
+    mixed = [sign * 0.3, sign * (0.1 + 0.2)] * 30
+    assert Hampel(index).update(values([*mixed, sign * 0.7 + sign * -0.4])) == []
+    assert opened(Hampel(index).update(values([*mixed, sign * 0.300000001]))) == [61]
