@@ -194,6 +194,10 @@ class _Work:
                 f"{len(found)} recipes ran in this period; name one with --recipe, because a"
                 " mixture has neither their means nor their scatter"
             )
+        elif len(found) == 1 and found[0] != -1:
+            self._say(
+                "one recipe ran; the baseline holds for every recipe unless --recipe names it"
+            )
 
     def _valid(self) -> None:
         mine = self.batch.sensor == self.row.index

@@ -163,6 +163,18 @@ def test_recipes_are_never_mixed():
     assert "recipe 'c'" in other.missing[0]
 
 
+def test_a_baseline_for_every_recipe_says_so():
+    """Nobody should learn from a false finding that the limits of one recipe hold for another."""
+    one = batch(np.random.default_rng(7).standard_normal(500))
+    one.recipe[:] = recipe_code("a")
+
+    unbound = fit(line(), "s/x", one, ASK)
+    bound = fit(line(), "s/x", one, replace(ASK, recipe="a"))
+
+    assert any("every recipe" in step for step in unbound.steps)
+    assert not any("every recipe" in step for step in bound.steps)
+
+
 @pytest.mark.parametrize(
     ("value", "why"),
     [
