@@ -30,6 +30,7 @@ from twin.cli.recordings import open_all
 from twin.cli.samples import samples_of
 from twin.clock import SystemClock
 from twin.config import baselines
+from twin.model.batch import recipe_code
 from twin.model.event import iso
 from twin.model.line import Role, Series
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from twin.config.baselines import Entry
     from twin.detectors.spc.baseline_fit import Fit
     from twin.model.baseline import Baseline
+    from twin.model.batch import Batch
     from twin.model.index import LineIndex, SensorRow
 
 __all__ = ["add_to"]
@@ -69,7 +71,8 @@ def fit(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Fit every sensor with a chart.")] = False,
     recipe: Annotated[
-        str, typer.Option(help="Only samples taken while it ran. Default: all, if it was one.")
+        str,
+        typer.Option(help="Only samples taken while it ran. Default: the line's, if no other ran."),
     ] = "",
     series: Annotated[
         str, typer.Option(help="`auto`, `raw`, `residual`, `block`, `piece` or `thin`.")
@@ -115,6 +118,7 @@ def fit(
     high = time_of(stop, index, "--to") if stop else np.iinfo(np.int64).max
     batch = batch.take((batch.time_ns >= low) & (batch.time_ns <= high))
     entries = entries_of(path)
+    recipe = recipe or _running(index, batch)
     from twin.detectors.spc import baseline_fit  # noqa: PLC0415 - the command line starts without
 
     created = iso(SystemClock().wall_ns())
@@ -257,6 +261,12 @@ def propose(
 
 
 # -- helpers --------------------------------------------------------------------------------------
+
+
+def _running(index: LineIndex, batch: Batch) -> str:
+    """The line's recipe when nothing else ran; a baseline of one recipe must not judge another."""
+    name = index.line.line.recipe
+    return name if name and (batch.recipe == recipe_code(name)).all() else ""
 
 
 def _id(row: SensorRow, recipe: str) -> str:

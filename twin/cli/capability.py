@@ -23,7 +23,7 @@ from twin.cli.baseline_common import (
 from twin.cli.out import Exit, print_json
 from twin.cli.recordings import open_all
 from twin.cli.samples import samples_of
-from twin.model.batch import GOOD, Mark, recipe_code
+from twin.model.batch import GOOD, Mark, recipe_code, recipe_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,10 +102,9 @@ def capability(
     low = time_of(start, index, "--from") if start else np.iinfo(np.int64).min
     high = time_of(stop, index, "--to") if stop else np.iinfo(np.int64).max
     batch = batch.take((batch.time_ns >= low) & (batch.time_ns <= high))
-    names = {recipe_code(name): name for name in (recipe, index.line.line.recipe) if name}
     told: dict[str, dict[str, Any]] = {}
     for row in rows:
-        told[row.id] = _judged(row, batch, names, recipe, size, str(estimator), level)
+        told[row.id] = _judged(row, batch, recipe, size, str(estimator), level)
     if json:
         print_json(told)
     else:
@@ -134,7 +133,6 @@ def _chosen(index: LineIndex, sensor: list[str] | None) -> list[SensorRow]:
 def _judged(
     row: SensorRow,
     batch: Batch,
-    names: dict[int, str],
     recipe: str,
     size: int | None,
     estimator: str,
@@ -170,7 +168,7 @@ def _judged(
             level=level,
             in_control=_in_control(values, size),
             resolution=row.spec.resolution,
-            recipes=[names.get(code, f"#{code}") for code in np.unique(mine.recipe).tolist()],
+            recipes=[recipe_name(code) for code in np.unique(mine.recipe).tolist()],
         )
     except ValueError as error:
         return {**facts, "error": str(error)}

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BAD", "GOOD", "UNCERTAIN", "Batch", "Mark", "recipe_code"]
+__all__ = ["BAD", "GOOD", "UNCERTAIN", "Batch", "Mark", "recipe_code", "recipe_name"]
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 """Quality codes as OPC and Sparkplug use them."""
@@ -44,7 +44,20 @@ def recipe_code(name: str) -> int:
     """
     if not name:
         return -1
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1
+    code = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") >> 1
+    if len(_NAMES) < _MOST_NAMES:
+        _NAMES[code] = name
+    return code
+
+
+_MOST_NAMES = 10_000
+_NAMES: dict[int, str] = {}
+"""Names this process has heard of: a code cannot be turned back, only be remembered."""
+
+
+def recipe_name(code: int) -> str:
+    """Name of a recipe for people; ``#code`` when its name was never heard, empty for -1."""
+    return "" if code < 0 else _NAMES.get(code, f"#{code}")
 
 
 @dataclass(slots=True, frozen=True)

@@ -293,3 +293,13 @@ chart = { rules = "shewhart" }
     words = ["approve", line, "formation.circuit@1", "--by", "ben", "--reason", "fine"]
     refused = CliRunner().invoke(app, ["baseline", *words])
     assert "failed scatter" in str(refused.exception)
+
+
+def test_a_baseline_of_the_lines_recipe_judges_no_other(folder, call):
+    """What was fitted while the line's recipe ran is bound to it, also when nobody named it."""
+    line = folder / "line.toml"
+    line.write_text(LINE.replace("[line]", '[line]\nrecipe = "r0"'))
+    told = call("fit", "--sensor", "calender/temperature", *WHO, recording=True)
+    base = told["calender/temperature"]["baseline"]
+    assert base["recipe"] == "r0"
+    assert base["id"].endswith(":r0")

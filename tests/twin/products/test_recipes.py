@@ -7,7 +7,7 @@ import pytest
 
 from twin.config import parse
 from twin.errors import ConfigError, DecodeError
-from twin.model.batch import BAD, Batch, recipe_code
+from twin.model.batch import BAD, Batch, recipe_code, recipe_name
 from twin.products import Products
 
 S = 1_000_000_000
@@ -116,3 +116,11 @@ def test_recipe_from_must_lead_to_a_state():
         parse({"line.toml": LINE.replace('recipe_from = "recipe"', 'recipe_from = "number"')})
     with pytest.raises(ConfigError, match=r"recipe_from.*is no state"):
         parse({"line.toml": LINE.replace('role = "state"', 'role = "characteristic"')})
+
+
+def test_a_code_is_shown_by_its_name(products):
+    """The name a product told is what people read; a code nobody explained stays a number."""
+    say(products, op="start", id="B1", station="mixing", recipe="nmc-8-of-a-test")
+    assert recipe_name(recipe_code("nmc-8-of-a-test")) == "nmc-8-of-a-test"
+    assert recipe_name(5) == "#5"
+    assert recipe_name(-1) == ""

@@ -80,8 +80,8 @@ def contributions(
     Returns:
         Per sensor ``value`` (of the weighted mean for ``mewma``) and ``z``, its distance from the
         mean in sigma. For ``t2`` and ``mewma`` the terms of Mason, Young and Tracy:
-        ``unconditional``, ``conditional`` and ``off``, the distance in sigma from what the other
-        variables say. For ``pca`` the shares of T2 and of the squared residual, ``t2`` and ``spe``.
+        ``unconditional``, ``conditional`` and ``off``, the distance from what the other variables
+        say, in standard deviations of what they leave open. For ``pca`` the shares of T2 and of the squared residual, ``t2`` and ``spe``.
     """
     off = judge.back @ y
     z = off / judge.sigma
@@ -96,7 +96,7 @@ def contributions(
     alone = unconditional_terms(off, zero, scale)
     against = conditional_terms(off, zero, scale)
     inverse = judge.turn.T @ judge.turn
-    beside = inverse @ off / np.diag(inverse) / judge.sigma
+    beside = inverse @ off / np.sqrt(np.diag(inverse))
     for item, a, c, b in zip(told, alone, against, beside, strict=True):
         item |= {"unconditional": float(a), "conditional": float(c), "off": float(b)}
     return sorted(told, key=lambda item: -max(item["unconditional"], item["conditional"]))

@@ -41,7 +41,7 @@ from twin.detectors.spc.limits import Limits, chart_of, limits_of
 from twin.detectors.spc.rules import PRESETS, RuleSet, rule_sets_of
 from twin.detectors.spc.short_runs_problems import problems_of
 from twin.detectors.spc.tables import Tables
-from twin.model.batch import GOOD, Mark, recipe_code
+from twin.model.batch import GOOD, Mark, recipe_code, recipe_name
 from twin.model.event import Event, iso
 from twin.model.line import ChartType, Role, Sampling, Series
 from twin.model.points import PointFlag, Points
@@ -396,10 +396,8 @@ class ShortRuns(Logic):
         }
 
     def _recipe(self, code: int) -> str:
-        """Name of a recipe as far as the line description knows it."""
-        if code < 0:
-            return ""
-        return self._names.get(code, f"#{code}")
+        """Name of a recipe as far as the line description or its products told it."""
+        return self._names.get(code) or recipe_name(code)
 
     def _say(
         self,
