@@ -7,7 +7,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
+import scipy
 
 from twin.detectors.outliers.quantiles import finite, nothing
 
@@ -42,7 +42,7 @@ class Esd:
 def esd_critical(n: int, i: int, alpha: float = 0.05) -> float:
     """lambda_i = (n-i) t / sqrt((n-i-1+t^2)(n-i+1)), t at 1 - alpha/(2(n-i+1)), n - i - 1 degrees."""
     v = n - i - 1
-    t = float(stdtrit(v, 1.0 - alpha / (2 * (n - i + 1))))
+    t = float(scipy.special.stdtrit(v, 1.0 - alpha / (2 * (n - i + 1))))
     return (n - i) * t / sqrt((v + t * t) * (n - i + 1))
 
 

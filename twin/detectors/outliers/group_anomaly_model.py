@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy.special import ndtr, stdtrit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,8 +73,8 @@ def shrinkage(limit: float) -> Array:
     It makes the tail probability of Student's t at the limit that of the normal distribution: a
     sigma from few independent values counts for less. Shape (64,), for :data:`FREEDOM`.
     """
-    tail = float(ndtr(-limit))
-    return np.asarray(np.minimum(1.0, limit / -stdtrit(FREEDOM, tail)))
+    tail = float(scipy.special.ndtr(-limit))
+    return np.asarray(np.minimum(1.0, limit / -scipy.special.stdtrit(FREEDOM, tail)))
 
 
 @njit(cache=True, error_model="numpy")

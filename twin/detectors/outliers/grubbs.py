@@ -7,7 +7,7 @@ from math import nan, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+import scipy
 
 from twin.detectors.outliers.esd import generalised_esd
 from twin.detectors.outliers.quantiles import finite, nothing
@@ -51,7 +51,7 @@ def grubbs_critical(n: int, alpha: float = 0.05, *, two_sided: bool = True) -> f
     """
     if n < 3:
         raise ValueError(f"{n} values; needed: 3 or more, better {_FEW}")
-    t = float(stdtrit(n - 2, 1.0 - alpha / (2 * n if two_sided else n)))
+    t = float(scipy.special.stdtrit(n - 2, 1.0 - alpha / (2 * n if two_sided else n)))
     return (n - 1) / sqrt(n) * sqrt(t * t / (n - 2 + t * t))
 
 
@@ -102,7 +102,7 @@ def _p_value(g: float, n: int, tails: int) -> float:
     if room <= 0.0:
         return 0.0
     t = sqrt(n * (n - 2) * g * g / room)
-    return min(1.0, tails * float(stdtr(n - 2, -t)))
+    return min(1.0, tails * float(scipy.special.stdtr(n - 2, -t)))
 
 
 def _note(x: np.ndarray[tuple[int], np.dtype[np.float64]], alpha: float, *, found: int) -> str:

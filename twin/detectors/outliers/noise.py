@@ -21,8 +21,8 @@ from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.special import ndtr, ndtri
 
 from twin.detectors.finding import Row
 from twin.detectors.logic import Logic, columns, max_gap_ns
@@ -97,7 +97,7 @@ class Noise(Logic):
                 own.least - 1,
                 max_gap_ns(row.spec),
                 (row.spec.resolution or 0.0) ** 2 / 12.0,
-                float(-ndtri(own.alpha / 2)),
+                float(-scipy.special.ndtri(own.alpha / 2)),
             )
         self._state: NDArray[np.void] = np.zeros(len(rows), kernel.STATE)
         self._state["recipe"] = -1
@@ -276,4 +276,4 @@ def _baseline(now: np.void, spec: np.void) -> float:
 
 def _p(score: float) -> float:
     """Two-sided probability of a normal score."""
-    return 2.0 * float(ndtr(-abs(score)))
+    return 2.0 * float(scipy.special.ndtr(-abs(score)))

@@ -19,7 +19,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from twin.detectors.finding import Row, product_of
 from twin.detectors.logic import Logic, columns, max_gap_ns
@@ -361,7 +361,7 @@ def _spec(row: SensorRow, chosen: RuleSet, number: int, index: LineIndex) -> tup
         size,
         (chart.sigma_z or 1.0) if laney else 1.0,
         k,
-        float(ndtr(-k)),
+        float(scipy.special.ndtr(-k)),
         EXACT_BELOW[chart.count_limits],
         max_gap_ns(row.spec),
         number,

@@ -20,7 +20,7 @@ from math import exp, inf, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -366,7 +366,7 @@ def fit_tau(time_ns: I64, value: F64, max_gap_s: float = inf) -> TauFit:
         return len(dt) * log(max(spread, 1e-300)) + float(np.log(share).sum())
 
     low, high = log(typical / 20.0), log(max(float(dt.sum()), 40.0 * typical))
-    best = exp(float(minimize_scalar(cost, bounds=(low, high), method="bounded").x))
+    best = exp(float(scipy.optimize.minimize_scalar(cost, bounds=(low, high), method="bounded").x))
     phi = exp(-typical / best)
     tau = correlation_time(unbiased_phi(phi, len(x)), typical) if phi > 2.0 / sqrt(len(x)) else 0.0
     return TauFit(level, tau, float(x.std(ddof=1)), len(x))

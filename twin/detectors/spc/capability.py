@@ -20,7 +20,7 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import chdtri, ndtri
+import scipy
 
 from twin.detectors.spc.normality import anderson_darling
 from twin.detectors.spc.shewhart import df_of_mean_s, sigma_of_ranges, unequal
@@ -175,7 +175,7 @@ def cpk(
     if usl is not None:
         distances.append(usl - mean)
     value = min(distances) / (3.0 * sigma.value)
-    half = float(ndtri(0.5 + level / 2.0)) * sqrt(
+    half = float(scipy.special.ndtri(0.5 + level / 2.0)) * sqrt(
         1.0 / (9.0 * n) + value * value / (2.0 * sigma.df)
     )
     return Index(name, value, value - half, value + half, level, sigma.df, sigma.estimator)
@@ -387,7 +387,9 @@ def _normality(x: NDArray[np.float64]) -> float | None:
 def _chi_interval(df: float, level: float) -> tuple[float, float]:
     """Factors on an index whose sigma has df degrees of freedom."""
     tail = (1.0 - level) / 2.0
-    return sqrt(float(chdtri(df, 1.0 - tail)) / df), sqrt(float(chdtri(df, tail)) / df)
+    return sqrt(float(scipy.special.chdtri(df, 1.0 - tail)) / df), sqrt(
+        float(scipy.special.chdtri(df, tail)) / df
+    )
 
 
 def _check(lsl: float, usl: float, sigma: Sigma, level: float) -> None:

@@ -17,8 +17,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr, poch
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +60,7 @@ def _ranges(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[n
 def _range_cdf(r: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     x = _FAR * _POINTS
     density = np.exp(-0.5 * x * x) / sqrt(2.0 * np.pi) * _FAR * _WEIGHTS
-    inside = ndtr(x[None, :] + r[:, None]) - ndtr(x)[None, :]
+    inside = scipy.special.ndtr(x[None, :] + r[:, None]) - scipy.special.ndtr(x)[None, :]
     answer: NDArray[np.float64] = n * (inside ** (n - 1)) @ density
     return np.clip(answer, 0.0, 1.0)
 
@@ -113,7 +112,7 @@ def median_range(n: int) -> float:
         ValueError: n is smaller than 2.
     """
     _check(n)
-    return float(brentq(lambda r: range_cdf(r, n) - 0.5, 0.0, _LONGEST, xtol=1e-12))
+    return float(scipy.optimize.brentq(lambda r: range_cdf(r, n) - 0.5, 0.0, _LONGEST, xtol=1e-12))
 
 
 @cache
@@ -128,7 +127,7 @@ def c4(n: int) -> float:
         0.939986
     """
     _check(n)
-    return sqrt(2.0 / (n - 1)) * float(poch((n - 1) / 2.0, 0.5))
+    return sqrt(2.0 / (n - 1)) * float(scipy.special.poch((n - 1) / 2.0, 0.5))
 
 
 def c5(n: int) -> float:

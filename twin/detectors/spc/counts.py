@@ -17,7 +17,7 @@ from math import ceil, floor, inf, log1p, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, ndtr, pdtr, pdtrc
+import scipy
 
 from twin.detectors.spc import constants
 from twin.detectors.spc.count_limits import EXACT_BELOW, KINDS, count_limits
@@ -171,7 +171,7 @@ def g_chart(
     sigma = sqrt(mean * (mean + 1.0))
     lower, upper = max(0.0, mean - k * sigma), mean + k * sigma
     if how == "exact" and mean > 0.0:
-        tail = float(ndtr(-k))
+        tail = float(scipy.special.ndtr(-k))
         stay = log1p(-1.0 / (mean + 1.0))
         # P(G > q) = (1 - p)^(q + 1): the smallest q at which at most the tail is left above.
         lower = max(0.0, ceil(log1p(-tail) / stay - 1.0))
@@ -206,16 +206,18 @@ def false_alarm(kind: str, centre: float, n: float, lower: float, upper: float) 
     last = ceil(lower * scale * (1.0 - 1e-12) - 1e-9) - 1
     if kind in {"c", "u"}:
         mean = centre * scale
-        return float(pdtrc(first, mean)) + (float(pdtr(last, mean)) if last >= 0 else 0.0)
+        return float(scipy.special.pdtrc(first, mean)) + (
+            float(scipy.special.pdtr(last, mean)) if last >= 0 else 0.0
+        )
     p = centre / n if kind == "np" else centre
-    above = float(bdtrc(first, int(n), p)) if first < n else 0.0
-    return above + (float(bdtr(last, int(n), p)) if last >= 0 else 0.0)
+    above = float(scipy.special.bdtrc(first, int(n), p)) if first < n else 0.0
+    return above + (float(scipy.special.bdtr(last, int(n), p)) if last >= 0 else 0.0)
 
 
 def _chart(
     chart: str, centre: float, sizes: F64, *, k: float, how: HowLimits, sigma_z: float = 1.0
 ) -> Limits[NDArray[np.float64]]:
-    tail = float(ndtr(-k))
+    tail = float(scipy.special.ndtr(-k))
     each = {
         n: count_limits(KINDS[chart], centre, n, sigma_z, k, tail, EXACT_BELOW[how])
         for n in set(sizes.tolist())

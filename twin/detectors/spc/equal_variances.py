@@ -12,7 +12,7 @@ from math import log
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +72,7 @@ def equal_variances(
     if inside == 0.0:
         raise ValueError("all values are equally far from their median; allowed: more values")
     statistic = (n - k) * between / ((k - 1) * inside)
-    return EqualVariances(statistic, float(fdtrc(k - 1, n - k, statistic)), test)
+    return EqualVariances(statistic, float(scipy.special.fdtrc(k - 1, n - k, statistic)), test)
 
 
 def _bartlett(data: list[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> EqualVariances:
@@ -83,4 +83,6 @@ def _bartlett(data: list[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> Equal
     spread = total * log(pooled) - sum(f * log(v) for f, v in zip(free, variances, strict=True))
     correction = 1.0 + (sum(1.0 / f for f in free) - 1.0 / total) / (3.0 * (len(data) - 1))
     statistic = max(0.0, spread / correction)
-    return EqualVariances(statistic, float(chdtrc(len(data) - 1, statistic)), "bartlett")
+    return EqualVariances(
+        statistic, float(scipy.special.chdtrc(len(data) - 1, statistic)), "bartlett"
+    )

@@ -17,8 +17,7 @@ from math import log, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
-from scipy.special import betaincinv, chdtri, fdtrc, fdtri, ndtri
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -55,7 +54,7 @@ _DRAWS = 4_000_000
 
 
 def _f(alpha: float, p: float, v: float) -> float:
-    return float(fdtri(p, v, 1.0 - alpha))
+    return float(scipy.special.fdtri(p, v, 1.0 - alpha))
 
 
 def _enough(m: int, least: int, p: int) -> None:
@@ -68,7 +67,7 @@ def _enough(m: int, least: int, p: int) -> None:
 
 def t2_known_limit(p: int, alpha: float) -> float:
     """Limit of T2 when mean and covariance are known: chi-squared with p degrees of freedom."""
-    return float(chdtri(p, alpha))
+    return float(scipy.special.chdtri(p, alpha))
 
 
 def t2_phase1_limit(m: int, p: int, alpha: float) -> float:
@@ -80,7 +79,7 @@ def t2_phase1_limit(m: int, p: int, alpha: float) -> float:
         ValueError: Fewer than p + 2 vectors.
     """
     _enough(m, p + 2, p)
-    return (m - 1) ** 2 / m * float(betaincinv(p / 2, (m - p - 1) / 2, 1.0 - alpha))
+    return (m - 1) ** 2 / m * float(scipy.special.betaincinv(p / 2, (m - p - 1) / 2, 1.0 - alpha))
 
 
 def _phase2_factor(m: int, p: int) -> float:
@@ -102,7 +101,7 @@ def t2_phase2_limit(m: int, p: int, alpha: float) -> float:
 def t2_phase2_rate(limit: float, m: int, p: int) -> float:
     """Mean false-alarm probability of any limit of T2 for new vectors."""
     _enough(m, p + 1, p)
-    return float(fdtrc(p, m - p, limit / _phase2_factor(m, p)))
+    return float(scipy.special.fdtrc(p, m - p, limit / _phase2_factor(m, p)))
 
 
 def _subgroup_limit(m: int, n: int, p: int, alpha: float, factor: int) -> float:
@@ -213,7 +212,7 @@ def t2(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> Array:
     """(x - mean)' S^-1 (x - mean) of every vector, shape (m,)."""
     off = np.atleast_2d(np.asarray(x, np.float64)) - np.asarray(mean, np.float64)
     lower = _lower(np.asarray(covariance, np.float64))
-    return np.asarray(np.sum(solve_triangular(lower, off.T, lower=True) ** 2, axis=0))
+    return np.asarray(np.sum(scipy.linalg.solve_triangular(lower, off.T, lower=True) ** 2, axis=0))
 
 
 def unconditional_terms(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> Array:
@@ -230,7 +229,7 @@ def conditional_terms(x: ArrayLike, mean: ArrayLike, covariance: ArrayLike) -> A
     off = np.asarray(x, np.float64) - np.asarray(mean, np.float64)
     s = np.asarray(covariance, np.float64)
     _lower(s)
-    inverse = cho_solve(cho_factor(s, lower=True), np.eye(len(off)))
+    inverse = scipy.linalg.cho_solve(scipy.linalg.cho_factor(s, lower=True), np.eye(len(off)))
     return np.asarray((inverse @ off) ** 2 / np.diag(inverse))
 
 
@@ -339,9 +338,7 @@ def mewma_limit(
         arl0: Mean run length in control, > 1.
         limits: Form of the limits, as for :func:`mewma`.
     """
-
     # Heavy to import, and only a MEWMA without a limit of its own needs them.
-    from scipy.optimize import brentq  # noqa: PLC0415
 
     from twin.detectors.spc.runlength.mewma import arl_mewma  # noqa: PLC0415
 
@@ -349,13 +346,13 @@ def mewma_limit(
         return log(arl_mewma(p, weight, h4, limits=limits).arl) - log(arl0)
 
     # Below the limit without memory, and above a quarter of it, for every lambda in use.
-    high = float(chdtri(p, 1.0 / arl0))
+    high = float(scipy.special.chdtri(p, 1.0 / arl0))
     low = 0.25 * high
     while away(low) > 0.0:
         low *= 0.5
     while away(high) < 0.0:
         high *= 1.1
-    return float(brentq(away, low, high, xtol=1e-6))
+    return float(scipy.optimize.brentq(away, low, high, xtol=1e-6))
 
 
 def pca_t2_limit(a: int, n: int, alpha: float) -> float:
@@ -389,7 +386,7 @@ def jackson_mudholkar_limit(left: ArrayLike, alpha: float) -> tuple[float, float
     if h0 == 0.0:
         return float("nan"), h0
     # A negative power turns the tail around.
-    c = float(ndtri(1.0 - alpha)) * (1.0 if h0 > 0.0 else -1.0)
+    c = float(scipy.special.ndtri(1.0 - alpha)) * (1.0 if h0 > 0.0 else -1.0)
     bracket = c * sqrt(2.0 * two * h0 * h0) / one + 1.0 + two * h0 * (h0 - 1.0) / (one * one)
     return (one * bracket ** (1.0 / h0) if bracket > 0.0 else float("nan")), h0
 
@@ -397,4 +394,4 @@ def jackson_mudholkar_limit(left: ArrayLike, alpha: float) -> tuple[float, float
 def box_limit(left: ArrayLike, alpha: float) -> float:
     """Limit of the squared residual as g chi-squared(h), g = theta2/theta1, h = theta1^2/theta2."""
     one, two, _ = _thetas(left)
-    return two / one * float(chdtri(one * one / two, alpha))
+    return two / one * float(scipy.special.chdtri(one * one / two, alpha))

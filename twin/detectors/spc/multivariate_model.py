@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy.special import chdtri
+import scipy
 
 from twin.detectors.spc.multivariate import (
     box_limit,
@@ -378,7 +378,7 @@ def _left_out(model: Model, x: Array) -> tuple[dict[str, float], str]:
         elif float(values.mean()) > 0.0:
             mean, variance = float(values.mean()), float(values.var(ddof=1))
             scale = variance / (2.0 * mean)
-            limits[name] = scale * float(chdtri(mean / scale, model.alpha))
+            limits[name] = scale * float(scipy.special.chdtri(mean / scale, model.alpha))
             source = f"scaled chi-squared of {len(values)} vectors left out of the fit"
     return limits, source
 

@@ -18,7 +18,7 @@ from math import expm1, log
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class _Tail(NamedTuple):
 
     def at(self, score: float) -> float:
         """Point whose probability of being passed is that of a normal score."""
-        chance = float(log_ndtr(-score)) - log(self.share)
+        chance = float(scipy.special.log_ndtr(-score)) - log(self.share)
         # Inverse of the predictive (1 + h/k)^-k, which is exp(-h) for many exceedances.
         depth = self.exceeded * expm1(-chance / self.exceeded)
         if abs(self.form) < 1e-6:
@@ -78,7 +78,7 @@ def shape_of(points: F64) -> list[tuple[float, float]]:
     value, count = np.unique(points, return_counts=True)
     if len(value) < 4:
         raise ValueError(f"{len(value)} different values; expected 4 or more")
-    score = ndtri((np.cumsum(count) - 0.5 * count) / len(points))
+    score = scipy.special.ndtri((np.cumsum(count) - 0.5 * count) / len(points))
     high = _tail(value, count, len(points))
     low = _tail(-value[::-1], count[::-1], len(points))
     inside = (value >= -low.start) & (value <= high.start)

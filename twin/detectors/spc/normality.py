@@ -17,7 +17,7 @@ from math import exp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -73,7 +73,9 @@ def anderson_darling(values: ArrayLike) -> AndersonDarling:
     z = (x - x.mean()) / x.std(ddof=1)
     odd = 2.0 * np.arange(1, n + 1) - 1.0
     # ln(1 - Phi(z)) is ln Phi(-z); written so, far tails do not become ln 0.
-    statistic = -n - float((odd * (log_ndtr(z) + log_ndtr(-z[::-1]))).mean())
+    statistic = -n - float(
+        (odd * (scipy.special.log_ndtr(z) + scipy.special.log_ndtr(-z[::-1]))).mean()
+    )
     adjusted = statistic * (1.0 + 0.75 / n + 2.25 / n**2)
     return AndersonDarling(statistic, adjusted, _p_value(adjusted), n)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def exception_evidence(small: int, turns: int) -> float:
     as frequent as no change, so a share of at least 1/3 is small. Deadbands alike: between 0 and
     d there are at least as many changes as between d and 2 d.
     """
-    return float(bdtr(small, small + turns, 1.0 / 3.0)) if small + turns else 1.0
+    return float(scipy.special.bdtr(small, small + turns, 1.0 / 3.0)) if small + turns else 1.0
 
 
 def reporting(time_ns: I64, value: F64) -> Reporting:

@@ -16,7 +16,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import kolmogorov, ndtr, pdtrc
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,9 @@ def _bridge_p(value: F64) -> float:
     spread = float(away.std())
     if spread <= 0.0:
         return 1.0
-    return float(kolmogorov(float(np.abs(np.cumsum(away)).max()) / (spread * sqrt(len(value)))))
+    return float(
+        scipy.special.kolmogorov(float(np.abs(np.cumsum(away)).max()) / (spread * sqrt(len(value))))
+    )
 
 
 def openings(beyond: NDArray[np.bool_]) -> int:
@@ -68,7 +70,7 @@ def openings(beyond: NDArray[np.bool_]) -> int:
 
 def too_many_p(found: int, expected: float) -> float:
     """Probability of at least ``found`` findings when ``expected`` are expected (Poisson)."""
-    return float(pdtrc(found - 1, expected)) if found > 0 else 1.0
+    return float(scipy.special.pdtrc(found - 1, expected)) if found > 0 else 1.0
 
 
 def point_rate(limit: float = 3.0) -> float:
@@ -78,7 +80,7 @@ def point_rate(limit: float = 3.0) -> float:
         >>> round(1 / point_rate(), 1)
         371.4
     """
-    outside = 2.0 * float(ndtr(-limit))
+    outside = 2.0 * float(scipy.special.ndtr(-limit))
     return outside * (1.0 - outside)
 
 
@@ -102,5 +104,7 @@ def ewma_rate(weight: float, limit: float) -> float:
     nodes, weights = np.polynomial.legendre.leggauss(200)
     before = limit * nodes
     density = np.exp(-0.5 * before * before) / sqrt(2.0 * np.pi)
-    outside = ndtr((-limit - keep * before) / rest) + ndtr((keep * before - limit) / rest)
+    outside = scipy.special.ndtr((-limit - keep * before) / rest) + scipy.special.ndtr(
+        (keep * before - limit) / rest
+    )
     return float(limit * weights @ (density * outside))

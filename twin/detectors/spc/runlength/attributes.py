@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import ceil, floor
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, chdtr, chdtrc, chndtr, fdtrc, pdtr, pdtrc
+import scipy
 
 from twin.detectors.spc.constants import range_cdf
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
@@ -56,8 +56,8 @@ def arl_poisson(mean: float, lcl: float, ucl: float) -> RunLength:
         lcl: A count below it signals; negative for none.
         ucl: A count above it signals.
     """
-    low = float(pdtr(_below(lcl), mean)) if lcl > _CLOSE else 0.0
-    return _one_over(low + float(pdtrc(_within(ucl), mean)))
+    low = float(scipy.special.pdtr(_below(lcl), mean)) if lcl > _CLOSE else 0.0
+    return _one_over(low + float(scipy.special.pdtrc(_within(ucl), mean)))
 
 
 def arl_binomial(n: int, p: float, lcl: float, ucl: float) -> RunLength:
@@ -69,9 +69,9 @@ def arl_binomial(n: int, p: float, lcl: float, ucl: float) -> RunLength:
         lcl: A count below it signals; negative for none.
         ucl: A count above it signals.
     """
-    low = float(bdtr(_below(lcl), n, p)) if lcl > _CLOSE else 0.0
+    low = float(scipy.special.bdtr(_below(lcl), n, p)) if lcl > _CLOSE else 0.0
     top = _within(ucl)
-    return _one_over(low + (float(bdtrc(top, n, p)) if top < n else 0.0))
+    return _one_over(low + (float(scipy.special.bdtrc(top, n, p)) if top < n else 0.0))
 
 
 def arl_s(n: int, lcl: float, ucl: float, ratio: float = 1.0) -> RunLength:
@@ -87,8 +87,8 @@ def arl_s(n: int, lcl: float, ucl: float, ratio: float = 1.0) -> RunLength:
     def square(limit: float) -> float:
         return (n - 1) * (limit / ratio) ** 2
 
-    low = float(chdtr(n - 1, square(lcl))) if lcl > 0 else 0.0
-    return _one_over(low + float(chdtrc(n - 1, square(ucl))))
+    low = float(scipy.special.chdtr(n - 1, square(lcl))) if lcl > 0 else 0.0
+    return _one_over(low + float(scipy.special.chdtrc(n - 1, square(ucl))))
 
 
 def arl_range(n: int, lcl: float, ucl: float, ratio: float = 1.0) -> RunLength:
@@ -123,9 +123,13 @@ def arl_t2(
     """
     if m is None:
         square = n * distance * distance
-        chance = float(chdtrc(p, limit)) if square == 0 else 1.0 - float(chndtr(limit, p, square))
+        chance = (
+            float(scipy.special.chdtrc(p, limit))
+            if square == 0
+            else 1.0 - float(scipy.special.chndtr(limit, p, square))
+        )
         return _one_over(chance)
     if m <= p or distance or n != 1:
         raise ValueError(f"m {m}, p {p}; allowed: m > p, without shift and subgroups")
     ratio = limit * m * (m - p) / (p * (m + 1) * (m - 1))
-    return _one_over(float(fdtrc(p, m - p, ratio)))
+    return _one_over(float(scipy.special.fdtrc(p, m - p, ratio)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy.special import ndtr
+import scipy
 
 from twin.detectors.spc.constants import b3, b4, c4, d2, d3_limit, d4_limit
 from twin.detectors.spc.count_limits import EXACT_BELOW, KINDS, count_limits
@@ -209,7 +209,13 @@ def _count(chart: Chart, k: float, shift: float) -> RunLength | None:
     if chart.centre is None or chart.centre <= 0 or n is None:
         return None
     lcl, ucl, sigma = count_limits(
-        KINDS[chart.type.value], chart.centre, n, 1.0, k, float(ndtr(-k)), EXACT_BELOW["auto"]
+        KINDS[chart.type.value],
+        chart.centre,
+        n,
+        1.0,
+        k,
+        float(scipy.special.ndtr(-k)),
+        EXACT_BELOW["auto"],
     )
     mean = chart.centre + shift * sigma
     if chart.type in _POISSON:

@@ -20,8 +20,8 @@ from math import ceil, pi, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy
 from numpy.polynomial.legendre import leggauss, legvander
-from scipy.special import ndtr
 
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
 
@@ -125,7 +125,7 @@ class _Sum:
     def _rows(self, at: NDArray[np.float64], shift: float) -> NDArray[np.float64]:
         drift = shift - self.k
         inside = np.exp(-0.5 * (self.x - at[:, None] - drift) ** 2) / sqrt(2 * pi) * self.w
-        return np.hstack((ndtr(-at - drift)[:, None], inside))
+        return np.hstack((scipy.special.ndtr(-at - drift)[:, None], inside))
 
     def mean(self, start: float) -> float:
         """Mean run length from a start value on."""

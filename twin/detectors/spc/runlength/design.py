@@ -9,8 +9,7 @@ from functools import lru_cache
 from math import log, sqrt
 from typing import TYPE_CHECKING, Literal
 
-from scipy.optimize import brentq
-from scipy.special import chdtri, ndtri
+import scipy
 
 from twin.detectors.spc.runlength.cusum import arl_cusum
 from twin.detectors.spc.runlength.ewma import arl_ewma
@@ -36,7 +35,7 @@ def _root(arl: Callable[[float], float], arl0: float, low: float, high: float) -
 
     while off(low) > 0 and low > 1e-6:
         low /= 4
-    return float(brentq(off, low, high, xtol=_PRECISE, rtol=1e-9))
+    return float(scipy.optimize.brentq(off, low, high, xtol=_PRECISE, rtol=1e-9))
 
 
 def design_shewhart(arl0: float, *, sided: Literal["two", "high"] = "two") -> float:
@@ -51,7 +50,7 @@ def design_shewhart(arl0: float, *, sided: Literal["two", "high"] = "two") -> fl
         3.2905
     """
     _checked(arl0)
-    return float(-ndtri(1.0 / arl0 / (2 if sided == "two" else 1)))
+    return float(-scipy.special.ndtri(1.0 / arl0 / (2 if sided == "two" else 1)))
 
 
 @lru_cache(maxsize=256)
@@ -126,5 +125,5 @@ def design_mewma(
     def arl(root: float) -> float:
         return arl_mewma(p, weight, root * root, limits=limits).arl
 
-    high = sqrt(float(chdtri(p, 1.0 / arl0))) + 1.0
+    high = sqrt(float(scipy.special.chdtri(p, 1.0 / arl0))) + 1.0
     return _root(arl, arl0, 0.3, high) ** 2

@@ -22,8 +22,8 @@ from math import ceil, log, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy
 from numpy.polynomial.legendre import leggauss, legvander
-from scipy.special import ndtr
 
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
 
@@ -153,7 +153,11 @@ class _Step:
         chance = np.exp(-0.5 * (x - shift) ** 2) / sqrt(2 * np.pi) * half[:, None] * self.w
         place = 2 * (kept[:, None] + self.weight * x - to.low) / (to.high - to.low) - 1
         rows = np.matmul(chance[:, None], legvander(place, self.n - 1))[:, 0]
-        wall = ndtr((to.low - kept) / self.weight - shift) if to.wall else np.zeros(len(at))
+        wall = (
+            scipy.special.ndtr((to.low - kept) / self.weight - shift)
+            if to.wall
+            else np.zeros(len(at))
+        )
         return rows + wall[:, None] * legvander(np.array([-1.0]), self.n - 1), wall
 
     def solve(self, inside: _Range, shift: float) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ from math import ceil, log, pi, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy
 from numpy.polynomial.legendre import leggauss
-from scipy.special import chdtri, chndtr, gammaln, ive
 
 from twin.detectors.spc.runlength.ewma import arl_ewma
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
@@ -63,12 +63,12 @@ def arl_mewma(
             "allowed: p >= 1, 0 < lambda <= 1, h4 > 0, distance >= 0"
         )
     if weight == 1.0:
-        chance = 1.0 - float(chndtr(limit, p, distance * distance))
+        chance = 1.0 - float(scipy.special.chndtr(limit, p, distance * distance))
         return RunLength(min(LONGEST_ARL, 1.0 / max(chance, _TINY)), Method.EXACT)
     if p == 1:
         return arl_ewma(weight, sqrt(limit), distance, limits=limits)
     reach = sqrt(weight / (2.0 - weight))
-    if sqrt(limit) * reach - distance > reach * sqrt(float(chdtri(p, 1e-18))):
+    if sqrt(limit) * reach - distance > reach * sqrt(float(scipy.special.chdtri(p, 1e-18))):
         return RunLength(LONGEST_ARL, Method.INTEGRAL)
     radius = sqrt(limit) * reach
     kind = _Length if distance == 0.0 else _Disc
@@ -93,8 +93,8 @@ def _radial(to: NDArray[np.float64], centre: NDArray[np.float64], p: int) -> NDA
     at = np.maximum(centre, 1e-9)
     product = to * at
     # to^(p/2) centre^(1-p/2) exp(-(to^2 + centre^2) / 2) I(to centre)
-    bessel = ive(order, product)
-    small = order * np.log(product / 2) - float(gammaln(order + 1)) - product
+    bessel = scipy.special.ive(order, product)
+    small = order * np.log(product / 2) - float(scipy.special.gammaln(order + 1)) - product
     level = np.where(bessel > _TINY, np.log(np.maximum(bessel, _TINY)), small)
     power = np.log(to) * (p / 2) - np.log(at) * order
     return np.asarray(np.exp(power - 0.5 * (to - at) ** 2 + level))

@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.linalg import spsolve
-from scipy.special import ndtr
+import scipy
 
 from twin.detectors.spc.runlength.automaton import SIGNAL, automaton, borders
 
@@ -37,7 +35,7 @@ def cell_probabilities(
     at = np.array([-np.inf, *edges, np.inf]) * scale - shift
     # From the nearer tail, so that far cells keep their digits.
     upper = at > 0
-    low, high = ndtr(at), ndtr(-at)
+    low, high = scipy.special.ndtr(at), scipy.special.ndtr(-at)
     chance: NDArray[np.float64] = np.where(upper[:-1], high[:-1] - high[1:], low[1:] - low[:-1])
     return chance
 
@@ -58,6 +56,8 @@ def zones_arl(rules: tuple[Rule, ...], shift: float = 0.0, scale: float = 1.0) -
     chance = np.tile(cell_probabilities(machine.edges, shift, scale), (states, 1))
     stays = machine.table != SIGNAL
     here = np.repeat(np.arange(states), symbols).reshape(states, symbols)
-    moves = sp.csc_matrix((chance[stays], (here[stays], machine.table[stays])), (states, states))
-    system = sp.identity(states, format="csc") - moves
-    return float(np.atleast_1d(spsolve(system, np.ones(states)))[0])
+    moves = scipy.sparse.csc_matrix(
+        (chance[stays], (here[stays], machine.table[stays])), (states, states)
+    )
+    system = scipy.sparse.identity(states, format="csc") - moves
+    return float(np.atleast_1d(scipy.sparse.linalg.spsolve(system, np.ones(states)))[0])
