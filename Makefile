@@ -76,6 +76,8 @@ help: ## Show this list
 # --- Set-up ---------------------------------------------------------------------------------
 
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints requirements/build.txt --editable .
+# Found compiled, they are only loaded.
+KERNELS = @echo "Compiling the detectors (once, about a minute)"; $(BIN)/python -m twin.detectors </dev/null
 SYNC = $(UV) pip sync --python $(BIN)/python --require-hashes
 
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/python
@@ -83,6 +85,7 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(BIN
 	@rm -f $(VENV)/.dev
 	$(SYNC) requirements/run.txt
 	$(INSTALL)
+	$(KERNELS)
 	@touch $@
 
 # The development environment contains everything the other one does.
@@ -90,6 +93,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN
 	@echo "Installing the development environment into $(VENV) (first time or changed requirements)"
 	$(SYNC) requirements/dev.txt
 	$(INSTALL)
+	$(KERNELS)
 	@touch $(VENV)/.run $@
 
 $(BIN)/python: | $(UV)

@@ -55,6 +55,8 @@ log = logging.getLogger("linetwin")
 
 _HOST = "127.0.0.1"
 """The board speaks plain HTTP: a TLS proxy on this machine makes it reachable, with ``login``."""
+_PATIENCE_S = 2.0
+"""A start that takes longer says what it is doing."""
 _ALARM_EVENTS = frozenset(
     {
         "alarm",
@@ -147,7 +149,7 @@ class Application:
             )
             self.journal.start(loop)
             try:
-                await asyncio.to_thread(self.engine.warm)
+                await self._warm()
                 await asyncio.to_thread(self.engine.catch_up)
                 await self._announce()
                 self.view.begin()
@@ -160,6 +162,15 @@ class Application:
                 await self._drain()
             finally:
                 await asyncio.to_thread(self._close)
+
+    async def _warm(self) -> None:
+        """Compile what this line needs; who has to wait for it is told why."""
+        work = asyncio.create_task(asyncio.to_thread(self.engine.warm))
+        if not (await asyncio.wait({work}, timeout=_PATIENCE_S))[0]:
+            log.warning(
+                "compiling the detectors: once after an installation or update, about a minute"
+            )
+        await work
 
     def _close(self) -> None:
         self.journal.close()

@@ -6,7 +6,7 @@ from datetime import datetime
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from scipy.special import ndtri
+import scipy
 
 from twin.model.line import Chart, Series
 
@@ -112,7 +112,7 @@ def compared(old: Baseline, new: Baseline) -> dict[str, Any]:
     error = sqrt(sum(_level_error(b) ** 2 for b in (old, new)))
     ratio = new.sigma / old.sigma
     spread_z = (ratio - 1.0) / sqrt(0.5 / old.n + 0.5 / new.n)
-    limit = float(-ndtri(_SURE / 2.0))
+    limit = float(-scipy.special.ndtri(_SURE / 2.0))
     level_z = shift / error if error > 0 else 0.0
     different = not same or abs(level_z) > limit or abs(spread_z) > limit
     lines = [

@@ -16,9 +16,11 @@ same events and state for every way to cut the stream into batches.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twin.detectors.cadence import Cadence
+from twin.detectors.kernel_cache import drop_stale
 from twin.detectors.logic import Logic
 from twin.detectors.outliers import Anomaly, GroupAnomaly, Hampel, Noise
 from twin.detectors.series import Series
@@ -46,8 +48,29 @@ __all__ = [
 ]
 
 
-def warm() -> None:
-    """Compile every kernel (or load it from the cache), so that the first sample does not wait."""
+# numba reads what it compiled when a kernel is first called, so this is early enough.
+drop_stale(Path(__file__).parent)
+
+
+def warm(index: LineIndex | None = None) -> None:
+    """Compile kernels (or load them from the cache), so that the first sample does not wait.
+
+    Args:
+        index: The line whose detectors are compiled: those that have something to judge on it.
+            None for all detectors.
+    """
+    index = _everything() if index is None else index
+    batch = Batch.of([0], [0], [0.0]) if len(index) else Batch.of([], [], [])
+    Series(index).update(batch)
+    for name in __all__:
+        kind = globals()[name]
+        if isinstance(kind, type) and issubclass(kind, Logic):
+            made: Any = kind
+            made(index).update(batch)
+
+
+def _everything() -> LineIndex:
+    """A line on which every detector has a row."""
     sensor = Sensor(
         key="warm",
         spike=1.0,
@@ -80,11 +103,4 @@ def warm() -> None:
         correlation=[[1.0, 0.0], [0.0, 1.0]],
     )
     learned = Group(id="learned", kind="anomaly", sensors=group.sensors)
-    index = LineIndex(Line(group=[group, learned]), "0" * 16, both, {row.id: row for row in both})
-    batch = Batch.of([0], [0], [0.0])
-    Series(index).update(batch)
-    for name in __all__:
-        kind = globals()[name]
-        if isinstance(kind, type) and issubclass(kind, Logic):
-            made: Any = kind
-            made(index).update(batch)
+    return LineIndex(Line(group=[group, learned]), "0" * 16, both, {row.id: row for row in both})
