@@ -250,7 +250,8 @@ def _take(
         return
     if now["phase"] == CONSTANT:
         return
-    buffer[g, now["learned"], :p] = x[g, :p]
+    for k in range(p):  # slices would compile the text of an error about their lengths
+        buffer[g, now["learned"], k] = x[g, k]
     now["learned"] += 1
     if now["learned"] < spec["rows"]:
         return
