@@ -37,7 +37,12 @@ def build_line(scale: float = 1.0, shift: float = 0.0, **changes: object) -> Lin
     charts = [
         {"rules": "nelson", "ewma_lambda": 0.2, "cusum_k": 0.5, "hampel_window": 11},
         {"rules": "western_electric_all", "hampel_window": 8, "hampel_t": 3.0},
-        {"rules": "westgard_7t", "ewma_lambda": 0.1, "ewma_l": 2.814},
+        {
+            "rules": "westgard_7t",
+            "ewma_lambda": 0.1,
+            "ewma_l": 2.814,
+            "ewma_limits": "fir",
+        },
         {"rules": None, "cusum_k": 0.25, "cusum_h": 8.0, "hampel_window": 25},
         {"rules": "shewhart", "max_gap_s": 30.0, "hampel_window": 5},
     ]
@@ -79,7 +84,7 @@ def build_short_line(scale: float = 1.0, shift: float = 0.0, **changes: object) 
     nominal = {"nominal": {"": shift}}
     charts = [
         {"type": "q"},
-        {"type": "q", "rules": "nelson", "ewma_lambda": 0.2},
+        {"type": "q", "rules": "nelson", "ewma_lambda": 0.2, "ewma_limits": "fir"},
         {"type": "dnom", "sigma": scale, "cusum_k": 0.5, "cusum_start": "head-start", **nominal},
         {"type": "z", "sigmas": {"": scale}, "ewma_lambda": 0.1, "ewma_limits": "fixed", **nominal},
         {"max_gap_s": 30.0, "rules": "shewhart"},

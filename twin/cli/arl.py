@@ -28,10 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twin.detectors.spc.rules import RuleSet
+    from twin.detectors.spc.runlength.ewma import EwmaLimits
 
 __all__ = ["add_to"]
 
 _DAY_S = 86_400.0
+
+
+_FORMS: dict[str, EwmaLimits] = {
+    "time-varying": "time-varying",
+    "fixed": "fixed",
+    "fir": "fir",
+}
 
 
 class _How(NamedTuple):
@@ -44,7 +52,7 @@ class _How(NamedTuple):
         phi: Correlation of neighbouring points.
     """
 
-    form: Literal["time-varying", "fixed"]
+    form: EwmaLimits
     fir: bool
     one_sided: bool
     phi: float
@@ -87,7 +95,8 @@ def arl(
         str,
         typer.Option(
             metavar="FORM",
-            help="time-varying: narrow after a start, as charts have them; fixed: as in tables.",
+            help="time-varying: narrow after a start, as charts have them; fixed: as in tables;"
+            " fir: half as wide at first.",
         ),
     ] = "time-varying",
     cusum: Annotated[
@@ -143,8 +152,8 @@ def arl(
     0.5,5`, `linetwin arl --design 10000 --ewma 0.1 --cusum 0.5`, `linetwin arl --rules
     western_electric --phi 0.9`.
     """
-    if ewma_limits not in ("time-varying", "fixed"):
-        raise typer.BadParameter(f"{ewma_limits!r}; allowed: time-varying, fixed")
+    if ewma_limits not in _FORMS:
+        raise typer.BadParameter(f"{ewma_limits!r}; allowed: {', '.join(_FORMS)}")
     shifts = _numbers("--shift", shift, None)
     if not -0.99 <= phi <= 0.99:
         raise typer.BadParameter(f"--phi {phi}; allowed: -0.99 to 0.99")
@@ -152,8 +161,7 @@ def arl(
         raise typer.BadParameter("--phi goes with charts that look both ways")
     if period is not None and period <= 0:
         raise typer.BadParameter(f"--period {period}; allowed: more than 0 s")
-    form: Literal["time-varying", "fixed"] = "fixed" if ewma_limits == "fixed" else "time-varying"
-    how = _How(form, fir, one_sided, phi)
+    how = _How(_FORMS[ewma_limits], fir, one_sided, phi)
     try:
         judges = (
             _asked(rules, ewma, cusum, mewma, how)

@@ -6,6 +6,7 @@ from math import log, sqrt
 from typing import TYPE_CHECKING, Any
 
 from twin.config.rule_sets import rule_sets_of
+from twin.detectors.spc.fir import fir_factor
 from twin.detectors.spc.rules import Kind
 from twin.detectors.spc.short_runs import SHORT_RUN
 from twin.engine import judgement, present
@@ -98,7 +99,7 @@ def control_chart(
     answer |= drawn
     fired = {rule for rules in drawn["rules"] for rule in rules}
     answer["texts"] = _texts(_rule_set(said, rule_sets), fired)
-    answer["ewma"] = _ewma(said, chart, drawn["v"], fixed=chart.ewma_limits == "fixed")
+    answer["ewma"] = _ewma(said, chart, drawn["v"])
     return answer
 
 
@@ -169,9 +170,7 @@ def _texts(chosen: RuleSet | None, fired: set[str]) -> dict[str, str]:
     return {rule.id: rule.meaning("both").strip() for rule in rules if rule.id in fired}
 
 
-def _ewma(
-    said: dict[str, Any], chart: Chart, v: Sequence[float | None], *, fixed: bool
-) -> dict[str, Any] | None:
+def _ewma(said: dict[str, Any], chart: Chart, v: Sequence[float | None]) -> dict[str, Any] | None:
     """The EWMA of the plotted points with its limits, where it is known exactly."""
     now, weight = said.get("ewma"), chart.ewma_lambda
     if now is None or weight is None or said.get("centre") is None or None in v:
@@ -184,7 +183,11 @@ def _ewma(
     ucl: list[float | None] = []
     for back in range(len(values) - 1, -1, -1):
         t = since - back
-        away = width if fixed else width * sqrt(1.0 - (1.0 - weight) ** (2 * max(t, 0)))
+        away = width
+        if t > 0 and chart.ewma_limits != "fixed":
+            away *= sqrt(1.0 - (1.0 - weight) ** (2 * t))
+        if t > 0 and chart.ewma_limits == "fir":
+            away *= fir_factor(t)
         lcl.append(centre - away if t > 0 else None)
         ucl.append(centre + away if t > 0 else None)
     return {"weight": weight, "width": chart.ewma_l, "v": line, "lcl": lcl, "ucl": ucl}

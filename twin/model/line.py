@@ -151,7 +151,8 @@ class Chart(Model):
         ewma_lambda: Weight of the newest point, 0 < lambda <= 1; None for no EWMA.
         ewma_l: Limit in standard deviations of the EWMA.
         ewma_limits: ``time-varying`` limits are narrow after a start; ``fixed`` ones are those of
-            published tables.
+            published tables; ``fir`` ones begin at half the time-varying width (fast initial
+            response).
         cusum_k: Reference value in sigma; None for no CUSUM.
         cusum_h: Decision limit in sigma.
         cusum_start: ``zero``, or ``head-start``: both sums begin at h/2 (fast initial response).
@@ -195,7 +196,7 @@ class Chart(Model):
     rules: str | None = "western_electric"
     ewma_lambda: Annotated[float, Field(gt=0, le=1)] | None = None
     ewma_l: Annotated[float, Field(gt=0)] = 2.962
-    ewma_limits: Literal["time-varying", "fixed"] = "time-varying"
+    ewma_limits: Literal["time-varying", "fixed", "fir"] = "time-varying"
     cusum_k: Annotated[float, Field(gt=0)] | None = None
     cusum_h: Annotated[float, Field(gt=0)] = 5.0
     cusum_start: Literal["zero", "head-start"] = "zero"

@@ -89,7 +89,7 @@ def test_correlated_points():
         (("--rules", "nelson", "--period", "0"), "more than 0 s"),
         (("--mewma", "2.5,0.1,8"), "a whole number"),
         (("--mewma", "2,0.1,8", "--phi", "0.5"), "--rules, --ewma and --cusum"),
-        (("--rules", "nelson", "--ewma-limits", "wide"), "time-varying, fixed"),
+        (("--rules", "nelson", "--ewma-limits", "wide"), "time-varying, fixed, fir"),
         (("--design", "1"), "1.5 to"),
     ],
 )

@@ -31,6 +31,7 @@ from twin.detectors.finding import Opened, closed_at, places_of, products_of
 from twin.detectors.logic import Logic, columns, plain_column
 from twin.detectors.spc import kernel
 from twin.detectors.spc.findings import ewma_width, rule_names
+from twin.detectors.spc.fir import fir_factor
 from twin.detectors.spc.plan import NO_RULES, Plan, is_charted
 from twin.detectors.spc.rules import rule_sets_of
 from twin.detectors.spc.tables import Tables
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from twin.detectors.spc.findings import Voice
     from twin.detectors.spc.limits import Limits
     from twin.detectors.spc.rules import RuleSet
+    from twin.detectors.spc.runlength.ewma import EwmaLimits
     from twin.model.batch import Batch
     from twin.model.index import LineIndex
 
@@ -91,7 +93,7 @@ class Charts(Logic):
             of the line.
         ewma_limits: Overrides ``Chart.ewma_limits``: ``time-varying`` limits are narrow after a
             start (a fast initial response at 1 to 3 % of the ARL0); ``fixed`` ones are those of
-            published tables.
+            published tables; ``fir`` ones begin at half the time-varying width.
         cusum_start: Overrides ``Chart.cusum_start``: ``zero``, or ``head-start``: both sums start
             at h/2 after a start, a gap or another recipe, which finds a process that starts off
             target sooner at 8 % of the ARL0. After an operator reset the head start is always used.
@@ -112,7 +114,7 @@ class Charts(Logic):
         index: LineIndex,
         *,
         rule_sets: Mapping[str, RuleSet] | None = None,
-        ewma_limits: Literal["time-varying", "fixed"] | None = None,
+        ewma_limits: EwmaLimits | None = None,
         cusum_start: Literal["zero", "head-start"] | None = None,
         points: int | None = None,
     ) -> None:
@@ -413,6 +415,8 @@ class Charts(Logic):
         if chart.ewma_lambda is not None:
             width = ewma_width(sigma, chart.ewma_lambda, chart.ewma_l)
             width *= (1.0 - float(now["fade"])) ** 0.5
+            if self._voices[c].ewma_limits == "fir":
+                width *= fir_factor(int(now["since"]))
             answer["ewma"] = {
                 "lambda": chart.ewma_lambda,
                 "l": chart.ewma_l,

@@ -8,7 +8,7 @@ and the limits of a recipe.
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twin.detectors.spc import kernel
 from twin.detectors.spc.runlength import arl_cusum, arl_ewma, known_arl0
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from twin.detectors.spc.limits import Limits
     from twin.detectors.spc.rules import RuleSet
+    from twin.detectors.spc.runlength.ewma import EwmaLimits
     from twin.model.line import Chart
 
 __all__ = ["Voice", "ewma_width", "rule_names"]
@@ -69,27 +70,27 @@ class Voice:
     Args:
         chosen: The rule set.
         chart: One of the charts.
-        fixed_ewma: Whether EWMA limits are fixed.
+        ewma_limits: Form of the EWMA limits.
         head_start: Whether both sums of the CUSUM start at h/2.
 
     Attributes:
         chosen: The rule set.
+        ewma_limits: Form of the EWMA limits.
         arl0: Mean number of points between its false findings; None when nobody computed it.
     """
 
-    __slots__ = ("_arl0_cusum", "_arl0_ewma", "_chart", "_fixed", "_said", "arl0", "chosen")
+    __slots__ = ("_arl0_cusum", "_arl0_ewma", "_chart", "_said", "arl0", "chosen", "ewma_limits")
 
     def __init__(
-        self, chosen: RuleSet, chart: Chart, *, fixed_ewma: bool, head_start: bool = False
+        self, chosen: RuleSet, chart: Chart, *, ewma_limits: EwmaLimits, head_start: bool = False
     ) -> None:
         self.chosen = chosen
         self.arl0 = known_arl0(chosen)
         self._chart = chart
-        self._fixed = fixed_ewma
+        self.ewma_limits = ewma_limits
         self._arl0_ewma = self._arl0_cusum = 0.0
         if chart.ewma_lambda is not None:
-            form: Literal["fixed", "time-varying"] = "fixed" if fixed_ewma else "time-varying"
-            self._arl0_ewma = arl_ewma(chart.ewma_lambda, chart.ewma_l, limits=form).told
+            self._arl0_ewma = arl_ewma(chart.ewma_lambda, chart.ewma_l, limits=ewma_limits).told
         if chart.cusum_k is not None:
             head = chart.cusum_h / 2 if head_start else 0.0
             self._arl0_cusum = arl_cusum(chart.cusum_k, chart.cusum_h, head=head).told
@@ -234,7 +235,7 @@ class Voice:
 
     def _of_ewma(self, opened: int) -> _Words:
         side, chart = _side(opened, kernel.EWMA_BIT), self._chart
-        form = ";fixed" if self._fixed else ""
+        form = "" if self.ewma_limits == "time-varying" else f";{self.ewma_limits}"
         return self._say(
             "ewma",
             f"ewma({chart.ewma_lambda};{chart.ewma_l:g}{form})@1",

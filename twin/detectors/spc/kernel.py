@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from twin.detectors.spc.fir import fir_factor
 from twin.model.batch import GOOD, Mark
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ SETTINGS = np.dtype(
         ("weight", np.float64),  # lambda; 0 = no EWMA
         ("fade", np.float64),  # (1 - lambda)^2
         ("fade_start", np.float64),  # 1 = time-varying limits, 0 = fixed
+        ("fir", np.int64),  # 1 = fast initial response: half the width at the first point
         ("width", np.float64),  # L sigma sqrt(lambda / (2 - lambda))
         ("k", np.float64),
         ("h", np.float64),  # 0 = no CUSUM
@@ -150,6 +152,9 @@ _CUSUM_BITS = 1 << CUSUM_BIT | 1 << (CUSUM_BIT + LOW)
 _RUN_BITS = ~(_EWMA_BITS | _CUSUM_BITS)
 _FADED = 1e-20
 """Less than this does not change 1 - fade any more."""
+FIR_POINTS = 180
+"""By then a fast initial response does not change the limits any more."""
+fast_response = njit(cache=True, error_model="numpy")(fir_factor)
 
 
 @njit(cache=True, error_model="numpy")
@@ -458,6 +463,8 @@ def chart_rows(
                 fade = now["fade"] * spec["fade"]
                 now["fade"] = fade if fade > _FADED else 0.0
                 limit *= sqrt(1.0 - fade)
+            if spec["fir"] and now["since"] < FIR_POINTS:
+                limit *= fast_response(now["since"])
             off = ewma - centre
             side = 1 if off > slack else (-1 if -off > slack else 0)
             if side != now["ewma_side"]:

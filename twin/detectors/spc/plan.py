@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twin.detectors.spc.limits import Limits
+    from twin.detectors.spc.runlength.ewma import EwmaLimits
     from twin.model.index import LineIndex, SensorRow
     from twin.model.line import Chart
 
@@ -55,14 +56,14 @@ class Plan:
         ConfigError: The chart names a rule set that does not exist.
     """
 
-    __slots__ = ("chart", "chosen", "fixed", "head_start", "limits", "points", "row")
+    __slots__ = ("chart", "chosen", "form", "head_start", "limits", "points", "row")
 
     def __init__(
         self,
         row: SensorRow,
         index: LineIndex,
         rule_sets: Mapping[str, RuleSet],
-        ewma_limits: Literal["time-varying", "fixed"] | None,
+        ewma_limits: EwmaLimits | None,
         cusum_start: Literal["zero", "head-start"] | None,
     ) -> None:
         self.row = row
@@ -70,7 +71,7 @@ class Plan:
         self.chosen = _chosen(row, rule_sets)
         self.limits = limits_of(row, index)
         self.points = makes_points(row, index)
-        self.fixed = (ewma_limits or self.chart.ewma_limits) == "fixed"
+        self.form: EwmaLimits = ewma_limits or self.chart.ewma_limits
         self.head_start = (cusum_start or self.chart.cusum_start) == "head-start"
 
     def text(self, said: dict[int, str]) -> str:
@@ -83,7 +84,7 @@ class Plan:
             said.get(id(thing)) or said.setdefault(id(thing), repr(thing))
             for thing in (self.chart, self.chosen)
         ]
-        own = (self.fixed, self.head_start, self.points, max_gap_ns(self.row.spec), self.limits)
+        own = (self.form, self.head_start, self.points, max_gap_ns(self.row.spec), self.limits)
         return f"{shared} {own}"
 
     def voice(self, voices: dict[tuple[object, ...], Voice]) -> Voice:
@@ -93,11 +94,11 @@ class Plan:
             voices: Those of the charts before.
         """
         chart = self.chart
-        ewma = (chart.ewma_lambda, chart.ewma_l, self.fixed)
+        ewma = (chart.ewma_lambda, chart.ewma_l, self.form)
         key = (self.chosen.name, ewma, chart.cusum_k, chart.cusum_h, self.head_start)
         if key not in voices:
             voices[key] = Voice(
-                self.chosen, chart, fixed_ewma=self.fixed, head_start=self.head_start
+                self.chosen, chart, ewma_limits=self.form, head_start=self.head_start
             )
         return voices[key]
 
@@ -125,7 +126,8 @@ class Plan:
             chosen,
             weight,
             (1.0 - weight) * (1.0 - weight),
-            0.0 if self.fixed else 1.0,
+            0.0 if self.form == "fixed" else 1.0,
+            int(self.form == "fir"),
             ewma_width(limits.sigma, weight, chart.ewma_l),
             chart.cusum_k or 0.0,
             h,

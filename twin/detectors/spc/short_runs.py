@@ -36,6 +36,7 @@ from twin.detectors.spc import kernel as charts_kernel
 from twin.detectors.spc import short_runs_kernel as kernel
 from twin.detectors.spc.by_recipe import ByRecipe
 from twin.detectors.spc.findings import Voice, ewma_width, rule_names
+from twin.detectors.spc.fir import fir_factor
 from twin.detectors.spc.kernel import LEVELS, RUNS
 from twin.detectors.spc.limits import Limits, chart_of, limits_of
 from twin.detectors.spc.rules import PRESETS, RuleSet, rule_sets_of
@@ -150,7 +151,7 @@ class ShortRuns(Logic):
             Voice(
                 rules,
                 chart,
-                fixed_ewma=chart.ewma_limits == "fixed",
+                ewma_limits=chart.ewma_limits,
                 head_start=chart.cusum_start == "head-start",
             )
             for rules, chart in zip(chosen, self._charts, strict=True)
@@ -357,6 +358,8 @@ class ShortRuns(Logic):
             answer["s"] = float((found["squares"] / (n - 1)) ** 0.5) if n > 1 else None
         if chart.ewma_lambda is not None:
             width = float(spec["width"]) * (1.0 - float(now["fade"])) ** 0.5
+            if spec["fir"]:
+                width *= fir_factor(int(now["since"]))
             answer["ewma"] = {
                 "lambda": chart.ewma_lambda,
                 "l": chart.ewma_l,
@@ -475,6 +478,7 @@ def _spec(chart: Chart, max_gap: int, chosen: int) -> tuple[Any, ...]:
         weight,
         (1.0 - weight) * (1.0 - weight),
         0.0 if chart.ewma_limits == "fixed" else 1.0,
+        int(chart.ewma_limits == "fir"),
         ewma_width(sigma, weight, chart.ewma_l),
         chart.cusum_k or 0.0,
         h,

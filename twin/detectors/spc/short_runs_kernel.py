@@ -19,11 +19,13 @@ from twin.detectors.spc.kernel import (
     CUSUM_BIT,
     EWMA,
     EWMA_BIT,
+    FIR_POINTS,
     GAP,
     INSIDE,
     LOW,
     RECIPE,
     RUNS,
+    fast_response,
 )
 from twin.detectors.spc.kernel import _rule_bits as rule_bits
 from twin.detectors.spc.kernel import _span as rule_span
@@ -62,6 +64,7 @@ SETTINGS = np.dtype(
         ("weight", np.float64),  # lambda; 0 = no EWMA
         ("fade", np.float64),  # (1 - lambda)^2
         ("fade_start", np.float64),  # 1 = time-varying limits, 0 = fixed
+        ("fir", np.int64),  # 1 = fast initial response
         ("width", np.float64),  # L sigma sqrt(lambda / (2 - lambda))
         ("k", np.float64),
         ("h", np.float64),  # 0 = no CUSUM
@@ -385,6 +388,8 @@ def short_run_rows(
             now["ewma"] = weight * x + (1.0 - weight) * now["ewma"]
             now["fade"] *= spec["fade"]
             limit = spec["width"] * sqrt(1.0 - now["fade"])
+            if spec["fir"] and now["since"] < FIR_POINTS:
+                limit *= fast_response(now["since"])
             off = now["ewma"] - middle
             side = 1 if off > 0.0 else (-1 if off < 0.0 else 0)
             if side != now["ewma_side"]:

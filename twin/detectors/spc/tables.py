@@ -77,7 +77,7 @@ class Tables:
 
 
 def _row(chosen: RuleSet, rule: Rule, level: int) -> tuple[Any, ...]:
-    shortest = 2 if rule.kind in _STEPS or rule.kind is Kind.PAIR else 1
+    shortest = 2 if rule.kind in _STEPS or rule.kind in (Kind.PAIR, Kind.MIXED) else 1
     if not shortest <= rule.points <= kernel.LONGEST or not 1 <= rule.needed <= rule.points:
         raise ValueError(
             _refusal(

@@ -71,6 +71,21 @@ def test_ewma_limits_widen_with_time(charted, values):
     assert charts.state(0)["ewma"]["ucl"] == pytest.approx(2.962 * 0.2, rel=1e-12)
 
 
+def test_fast_initial_response(charted, values):
+    """Limits begin at half their time-varying width, again behind a gap; a finding shows them."""
+    charts = Charts(charted(ewma_lambda=0.2, ewma_l=3.0, ewma_limits="fir"))
+    for t in range(1, 22):
+        charts.update(values([0.0], [t]))
+        varying = 3.0 * sqrt(0.2 / 1.8 * (1 - 0.8 ** (2 * t)))
+        share = charts.state(0)["ewma"]["ucl"] / varying
+        assert share == pytest.approx(1 - 0.5 ** (1 + (t - 1) * (2 / np.log10(2) - 1) / 19))
+    assert share > 0.99
+    (event,) = charts.update(values([1.6], [100]))
+    assert event.ruleset == "ewma(0.2;3;fir)@1"
+    assert event.detail["ucl"] == pytest.approx(0.3)
+    assert event.detail["ucl"] == charts.state(0)["ewma"]["ucl"]
+
+
 def test_ewma_finding(charted, values):
     """An EWMA finding names its limits and the first point since the mean left the centre."""
     charts = Charts(charted(ewma_lambda=0.5, ewma_l=2.0), ewma_limits="fixed")

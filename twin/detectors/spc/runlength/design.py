@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import scipy
 
 from twin.detectors.spc.runlength.cusum import arl_cusum
-from twin.detectors.spc.runlength.ewma import arl_ewma
+from twin.detectors.spc.runlength.ewma import EwmaLimits, arl_ewma
 from twin.detectors.spc.runlength.mewma import arl_mewma
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def design_ewma(
     weight: float,
     arl0: float,
     *,
-    limits: Literal["time-varying", "fixed"] = "fixed",
+    limits: EwmaLimits = "fixed",
     sided: Literal["two", "high"] = "two",
 ) -> float:
     """Limit L of an EWMA.

@@ -10,6 +10,8 @@ References:
     moving average charts, Technometrics 29 (1987) 401-407.
     J. M. Lucas and M. S. Saccucci, Exponentially weighted moving average control schemes,
     Technometrics 32 (1990) 1-12.
+    S. H. Steiner, EWMA control charts with time-varying control limits and fast initial response,
+    Journal of Quality Technology 31 (1999) 75-86.
     S. Knoth, Accurate ARL computation for EWMA-S2 control charts, Statistics and Computing 15
     (2005) 341-352 (collocation).
 """
@@ -25,17 +27,22 @@ import numpy as np
 import scipy
 from numpy.polynomial.legendre import leggauss, legvander
 
+from twin.detectors.spc.fir import fir_factor
 from twin.detectors.spc.runlength.result import LONGEST_ARL, Method, RunLength
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["arl_ewma"]
+__all__ = ["EwmaLimits", "arl_ewma"]
+
+EwmaLimits = Literal["time-varying", "fixed", "fir"]
 
 _FAR = 8.0
 _QUADRATURE = 40
 _SETTLED = 1e-5
 """Rest of (1 - lambda)^(2t) from which on time-varying limits are taken for the fixed ones."""
+_FIR_SETTLED = 54
+"""Point by which no more is missing of a fast initial response either."""
 _HOPELESS = 7.6
 """An EWMA whose limit is this many of its standard deviations from its mean never gets there."""
 
@@ -61,7 +68,7 @@ def arl_ewma(
     distance: float,
     shift: float = 0.0,
     *,
-    limits: Literal["time-varying", "fixed"] = "time-varying",
+    limits: EwmaLimits = "time-varying",
     sided: Literal["two", "high"] = "two",
     start: float = 0.0,
     wall: float = 0.0,
@@ -74,7 +81,7 @@ def arl_ewma(
         distance: Limit L in standard deviations of the EWMA, > 0.
         shift: Mean of the points from the first one on, in sigma.
         limits: ``fixed``: L sqrt(lambda / (2 - lambda)); ``time-varying`` with the factor
-            sqrt(1 - (1 - lambda)^(2t)), t counted from 1.
+            sqrt(1 - (1 - lambda)^(2t)), t counted from 1; ``fir`` with that of Steiner besides.
         sided: ``two``, or ``high`` with an upper limit only; the EWMA is then held at ``wall``.
         start: Value before the first point, in sigma of the point.
         wall: Lowest value of a one-sided EWMA, in sigma of the point, <= 0.
@@ -100,7 +107,7 @@ def arl_ewma(
         return _answer(step.steady(inside, settled))
     if limits == "fixed":
         return _answer(step.expect(inside, settled, start, shift))
-    return _answer(step.from_start(inside, settled, start, shift))
+    return _answer(step.from_start(inside, settled, start, shift, fir=limits == "fir"))
 
 
 def _answer(arl: float) -> RunLength:
@@ -175,14 +182,22 @@ class _Step:
         return 1.0 + float(rows[0] @ after)
 
     def from_start(
-        self, inside: _Range, settled: NDArray[np.float64], start: float, shift: float
+        self,
+        inside: _Range,
+        settled: NDArray[np.float64],
+        start: float,
+        shift: float,
+        *,
+        fir: bool,
     ) -> float:
         """Time-varying limits: step back from where they are settled to the start."""
         keep = 1.0 - self.weight
         last = 1 if keep == 0.0 else max(1, ceil(log(_SETTLED) / (2 * log(keep))))
+        if fir:
+            last = max(last, _FIR_SETTLED)
         after, to = settled, inside
         for t in range(last, 0, -1):
-            now = _narrowed(inside, keep, t)
+            now = _narrowed(inside, keep, t, fir=fir)
             rows, _ = self.rows(self.nodes(now), to, shift)
             after = self.coefficients @ (1.0 + rows @ after)
             to = now
@@ -206,7 +221,7 @@ class _Step:
         return found
 
 
-def _narrowed(inside: _Range, keep: float, t: int) -> _Range:
-    factor = sqrt(1.0 - keep ** (2 * t))
+def _narrowed(inside: _Range, keep: float, t: int, *, fir: bool) -> _Range:
+    factor = sqrt(1.0 - keep ** (2 * t)) * (fir_factor(t) if fir else 1.0)
     low = inside.low if inside.wall else inside.low * factor
     return _Range(low, inside.high * factor, inside.wall)

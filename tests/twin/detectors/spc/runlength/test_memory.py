@@ -18,6 +18,8 @@ from twin.detectors.spc.runlength import (
     siegmund,
 )
 from twin.detectors.spc.runlength.cusum import _Sum
+from twin.detectors.spc.runlength.simulate import simulate
+from twin.model.line import Chart
 
 SHIFTS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4)
 
@@ -81,6 +83,37 @@ def test_lucas_and_saccucci(weight, distance, expected):
     shifts = (0, 0.5, 1, 1.5, 2, 2.5)
     found = [arl_ewma(weight, distance, shift, limits="fixed").arl for shift in shifts]
     assert found == [pytest.approx(number, rel=0.003, abs=0.06) for number in expected]
+
+
+@pytest.mark.parametrize(
+    ("weight", "distance", "expected"),
+    [
+        (0.1, 2.814, (366.98, 18.94, 4.42, 1.42)),
+        (0.2, 2.962, (380.45, 26.01, 4.87, 1.46)),
+        (1.0, 3.0, (263.28, 92.74, 16.07, 1.63)),
+    ],
+)
+def test_fast_initial_response(weight, distance, expected):
+    """Limits that begin at half their width find early shifts sooner, and cost ARL0 (Steiner 1999).
+
+    The numbers are those of linetwin, confirmed by simulation through the charts.
+    """
+    shifts = (0.0, 0.5, 1.0, 2.0)
+    found = [arl_ewma(weight, distance, shift, limits="fir").arl for shift in shifts]
+    assert found == [close(number) for number in expected]
+    plain = [arl_ewma(weight, distance, shift).arl for shift in shifts]
+    assert all(fir < varying for fir, varying in zip(found, plain, strict=True))
+    steady = [arl_ewma(weight, distance, 1.0, limits=x, steady=True).arl for x in ("fir", "fixed")]
+    assert steady[0] == steady[1]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 2.0])
+def test_fast_initial_response_through_charts(shift):
+    """The charts themselves run as long, within three standard errors."""
+    chart = Chart(rules=None, ewma_lambda=0.1, ewma_l=2.814, ewma_limits="fir")
+    found = simulate(chart, shift, runs=1000, seed=7)
+    exact = arl_ewma(0.1, 2.814, shift, limits="fir").arl
+    assert found.arl == pytest.approx(exact, abs=3 * found.standard_error)
 
 
 def test_an_ewma_without_memory_is_a_shewhart_chart():

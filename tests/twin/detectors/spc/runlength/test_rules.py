@@ -189,7 +189,12 @@ def test_sets_too_large_to_follow_are_simulated():
 RULES = st.one_of(
     st.builds(
         lambda kind, m, k, sigma: Rule(
-            id=f"{kind}{m}{k}{sigma}", kind=kind, points=m, k=min(k, m), sigma=sigma
+            # Points on both sides are two points; the line description refuses fewer.
+            id=f"{kind}{m}{k}{sigma}",
+            kind=kind,
+            points=max(m, 2 if kind is Kind.MIXED else 1),
+            k=min(k, m),
+            sigma=sigma,
         ),
         st.sampled_from([Kind.BEYOND, Kind.EITHER, Kind.MIXED]),
         st.integers(1, 6),

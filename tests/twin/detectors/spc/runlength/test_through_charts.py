@@ -25,7 +25,7 @@ EWMA = {
         rules=None, ewma_lambda=weight, ewma_l=distance, ewma_limits=limits
     )
     for weight, distance in ((0.1, 2.814), (0.2, 2.962))
-    for limits in ("fixed", "time-varying")
+    for limits in ("fixed", "time-varying", "fir")
 }
 CUSUM = {
     f"cusum({k};{h};{start})": Chart(rules=None, cusum_k=k, cusum_h=h, cusum_start=start)
