@@ -29,6 +29,7 @@ FORMATION = ROOT / "examples" / "formation" / "line.toml"
 
 
 @pytest.mark.peer
+@pytest.mark.timeout(400)  # nine starts of the command, on a machine that may be slow
 def test_listener_broker_and_replays_agree(
     lines: Callable[..., Line], mosquitto: Broker, tmp_path: Path
 ) -> None:

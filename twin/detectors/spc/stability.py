@@ -97,7 +97,7 @@ def ewma_rate(weight: float, limit: float) -> float:
 
     Examples:
         >>> round(1 / ewma_rate(0.2, 2.962))
-        460
+        455
     """
     keep = 1.0 - weight
     rest = sqrt(1.0 - keep * keep)
