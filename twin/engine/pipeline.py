@@ -238,8 +238,9 @@ class Pipeline:
         self.products.join(batch)
         said, found = self.detection.update(batch, name_of)
         formed = sorted(self.formation.update(batch), key=_by_row)
-        found += self.trays.update(formed, self.products.recipe_of)
-        found.sort(key=_by_row)
+        unlike = self.trays.update(formed, self.products.recipe_of)
+        if unlike:
+            found = sorted(found + unlike, key=_by_row)
         self.findings += sum(1 for event in found if event.type == "finding")
         silence = self._silence(self.freshness.hear(batch, recv_ns))
         events = silence + said + found + formed
