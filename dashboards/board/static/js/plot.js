@@ -198,7 +198,8 @@ export function controlChart(host, first, wish, read) {
   const plot = new uPlot({
     ...base(host, wish.low),
     series,
-    scales: { y: { range: () => extent(chart, wish) } },
+    // A single point has no span of its own; without one the axis would show years.
+    scales: { x: { range: (u, min, max) => (min === max ? [min - 60, max + 60] : [min, max]) }, y: { range: () => extent(chart, wish) } },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: (u, i) => (i === 1 ? 11 : 0) } },
     hooks: {
       drawClear: [(u) => wish.zones && chart.sigma && now(chart.centre) !== null && zones(u, chart)],
